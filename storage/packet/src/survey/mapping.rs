@@ -1,0 +1,283 @@
+//! The mapping file of a survey.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::schema::{NodeId, Schema, Shape};
+
+/// Why a mapping file was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum MappingError {
+    /// Not TOML, or not the fields of a mapping.
+    #[error("not a survey mapping: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// Readable, but not usable.
+    #[error("survey mapping {survey:?}: {detail}")]
+    Invalid {
+        /// Its name.
+        survey: String,
+        /// What to change.
+        detail: String,
+    },
+}
+
+/// A survey, described as data. Paths are dotted (`diaSource.ra`); a path through a list means every element. Where
+/// several paths are given, the first that a schema has is used, so that one file serves all versions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Survey {
+    /// Short name: the SQL schema, lower-case letters, digits and `_`.
+    pub name: String,
+    /// Full name.
+    pub title: String,
+    /// What makes a schema one of this survey.
+    pub recognise: Vec<Recognise>,
+    /// Ids.
+    pub ids: Ids,
+    /// Where in the sky.
+    #[serde(default)]
+    pub position: Position,
+    /// When.
+    #[serde(default)]
+    pub time: Time,
+    /// Which exposure.
+    #[serde(default)]
+    pub exposure: Exposure,
+    /// Which night.
+    pub night: NightRule,
+    /// The records inside.
+    #[serde(default)]
+    pub records: Records,
+    /// What makes a light curve.
+    pub photometry: Option<Photometry>,
+    /// The images.
+    #[serde(default)]
+    pub cutouts: Vec<Cutout>,
+    /// Who may see a packet.
+    pub rights: Rights,
+}
+
+/// A schema that has all of these fields is the survey's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recognise {
+    /// Paths.
+    pub fields: Vec<String>,
+}
+
+/// Ids: whole numbers or text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ids {
+    /// Id of the alert; never null.
+    pub alert: Vec<String>,
+    /// Id of the object; may be null.
+    #[serde(default)]
+    pub object: Vec<String>,
+    /// Pairs of fields that hold the same value in every valid packet.
+    #[serde(default)]
+    pub repeats: Vec<[String; 2]>,
+}
+
+/// Right ascension and declination, ICRS, degrees.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// 0 <= ra < 360.
+    pub ra: Vec<String>,
+    /// -90 <= dec <= 90.
+    pub dec: Vec<String>,
+}
+
+/// Time of the observation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Time {
+    /// Paths.
+    pub field: Vec<String>,
+    /// How it is counted.
+    pub form: TimeForm,
+    /// Which clock.
+    pub scale: TimeScale,
+}
+
+/// How a time is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeForm {
+    /// Modified Julian date: days since 1858-11-17 00:00.
+    #[default]
+    Mjd,
+    /// Julian date: days since -4712-01-01 12:00.
+    Jd,
+    /// Seconds since 1970-01-01 00:00.
+    Unix,
+    /// Microseconds since 1970-01-01 00:00, as in a `timestamp-micros`.
+    Micros,
+}
+
+/// Which clock a time is read from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeScale {
+    /// Coordinated universal time.
+    #[default]
+    Utc,
+    /// International atomic time.
+    Tai,
+}
+
+/// Visit and detector: what was exposed together.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exposure {
+    /// A number for the exposure.
+    #[serde(default)]
+    pub visit: Vec<String>,
+    /// A number for the detector or readout channel.
+    #[serde(default)]
+    pub detector: Vec<String>,
+}
+
+/// The night of a time is the date of (UTC + offset), so that it changes at noon at the telescope.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NightRule {
+    /// Hours to add to UTC, -36 to 36.
+    pub utc_offset_hours: f64,
+}
+
+/// Where the records lie.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Records {
+    /// The source that caused the alert.
+    #[serde(default)]
+    pub trigger: Vec<String>,
+    /// Earlier sources.
+    #[serde(default)]
+    pub history: Vec<String>,
+    /// Forced photometry.
+    #[serde(default)]
+    pub forced: Vec<String>,
+    /// The object.
+    #[serde(default)]
+    pub object: Vec<String>,
+}
+
+/// Names of the fields, in the trigger and in history alike, that make a light curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Photometry {
+    /// Time.
+    pub time: String,
+    /// Flux or magnitude.
+    pub value: String,
+    /// Its standard error.
+    pub error: String,
+    /// Band or filter.
+    pub band: String,
+}
+
+/// An image inside the packet: FITS, plain or gzip'd.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cutout {
+    /// What it shows: `difference`, `science`, `template`.
+    pub kind: String,
+    /// Path of the bytes.
+    pub field: String,
+}
+
+/// Labels from the most public to the most restricted, and the fields that choose among them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rights {
+    /// Labels; the first is what everybody may see.
+    pub levels: Vec<String>,
+    /// Fields whose values choose a label, in the trigger and in the records that come with it.
+    #[serde(default)]
+    pub fields: Vec<String>,
+    /// Label of each value. A value that is not listed is as restricted as can be.
+    #[serde(default)]
+    pub values: BTreeMap<String, String>,
+}
+
+impl Survey {
+    /// Reads a mapping file.
+    ///
+    /// # Errors
+    /// [`MappingError`] with what to change.
+    pub fn parse(text: &str) -> Result<Self, MappingError> {
+        let survey: Self = toml::from_str(text)?;
+        survey.check()?;
+        Ok(survey)
+    }
+
+    fn check(&self) -> Result<(), MappingError> {
+        let invalid = |detail: String| Err(MappingError::Invalid { survey: self.name.clone(), detail });
+        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if self.name.is_empty() || !self.name.chars().all(word) || self.name == "archive" {
+            return invalid("the name must be lower-case letters, digits and _, and not \"archive\"".into());
+        }
+        if self.recognise.is_empty() || self.recognise.iter().any(|r| r.fields.is_empty()) {
+            return invalid("[[recognise]] needs at least one field".into());
+        }
+        if self.ids.alert.is_empty() {
+            return invalid("ids.alert needs at least one field".into());
+        }
+        if !(-36.0..=36.0).contains(&self.night.utc_offset_hours) {
+            return invalid("night.utc_offset_hours must lie between -36 and 36".into());
+        }
+        if self.rights.levels.is_empty() || self.rights.levels.len() > 100 {
+            return invalid("rights.levels needs one to a hundred labels, the most public first".into());
+        }
+        if let Some(label) = self.rights.values.values().find(|l| !self.rights.levels.contains(l)) {
+            return invalid(format!("rights.values uses {label:?}, which is not one of rights.levels"));
+        }
+        Ok(())
+    }
+
+    /// True if a schema is one of this survey's.
+    #[must_use]
+    pub fn recognises(&self, schema: &Schema) -> bool {
+        self.recognise.iter().any(|r| r.fields.iter().all(|f| schema.find(f).is_some()))
+            && first(schema, &self.ids.alert).is_some()
+    }
+
+    /// The nodes of the cutouts that a schema has, by kind.
+    #[must_use]
+    pub fn cutout_nodes(&self, schema: &Schema) -> Vec<(String, NodeId)> {
+        self.cutouts
+            .iter()
+            .filter_map(|c| {
+                let node = schema.find(&c.field)?;
+                matches!(schema.node(node).shape, Shape::Bytes | Shape::Fixed(_)).then(|| (c.kind.clone(), node))
+            })
+            .collect()
+    }
+}
+
+/// The first of several paths that a schema has.
+pub(super) fn first(schema: &Schema, paths: &[String]) -> Option<NodeId> {
+    paths.iter().find_map(|p| schema.find(p))
+}
+
+/// The most public label first: how restricted a value is.
+impl Rights {
+    /// Rank of a value of one of the `fields`; 0 is the most public.
+    #[must_use]
+    pub fn rank(&self, value: &str) -> u8 {
+        let most = self.levels.len() - 1;
+        let rank = self.values.get(value).and_then(|label| self.levels.iter().position(|l| l == label)).unwrap_or(most);
+        u8::try_from(rank).unwrap_or(u8::MAX)
+    }
+
+    /// The label of a rank.
+    #[must_use]
+    pub fn label(&self, rank: u8) -> &str {
+        let last = self.levels.len() - 1;
+        &self.levels[usize::from(rank).min(last)]
+    }
+}

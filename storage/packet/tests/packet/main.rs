@@ -1,0 +1,3 @@
+//! The packet crate on real packets and on invented ones.
+
+mod real;
