@@ -1,0 +1,307 @@
+//! An archive: one log, its files, and the way to commit.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use noctuary_packet::hash::PacketHash;
+use noctuary_packet::schema::{RegistryId, Schema, SchemaStore};
+use noctuary_packet::survey::{Survey, Surveys};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::sync::Mutex;
+
+use crate::error::{Result, StorageError};
+use crate::location::Location;
+use crate::log::{Append, Entry, Log, SchemaRecord, SurveyRecord};
+use crate::paths;
+use crate::snapshot::{Snapshot, State};
+
+/// A checkpoint is written every so many versions.
+const CHECKPOINT_EVERY: u64 = 64;
+
+/// An open archive. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    location: Location,
+    log: Log,
+    newest: Arc<Mutex<Option<Snapshot>>>,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone)]
+pub enum Commit {
+    /// It is part of the archive.
+    Done(Snapshot),
+    /// Another commit was faster; the entry may still be right, seen from there.
+    Overtaken(Snapshot),
+}
+
+impl Archive {
+    /// Opens an archive that exists.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::NotFound`] if there is none.
+    pub async fn open(location: Location) -> Result<Self> {
+        let archive = Self::at(location);
+        if archive.log.read(0).await?.is_none() {
+            return Err(StorageError::not_found(format!(
+                "there is no archive at {}; `noctuary ingest` makes one, `noctuary demo` makes one to try",
+                archive.location.url()
+            )));
+        }
+        archive.snapshot().await?;
+        Ok(archive)
+    }
+
+    /// Opens an archive, or makes an empty one.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn open_or_create(location: Location) -> Result<Self> {
+        let archive = Self::at(location);
+        if archive.log.read(0).await?.is_none() {
+            archive.log.append(0, &Entry::new(Utc::now(), "created")).await?;
+        }
+        archive.snapshot().await?;
+        Ok(archive)
+    }
+
+    fn at(location: Location) -> Self {
+        let log = Log::new(Arc::clone(location.store()));
+        Self { location, log, newest: Arc::default() }
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The store; its root is the archive.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        self.location.store()
+    }
+
+    /// The newest version. Costs one request when nothing has changed.
+    ///
+    /// # Errors
+    /// When storage fails or the log is damaged.
+    pub async fn snapshot(&self) -> Result<Snapshot> {
+        let mut newest = self.newest.lock().await;
+        let mut snapshot = match newest.take() {
+            Some(snapshot) => snapshot,
+            None => self.load(None).await?,
+        };
+        let result = self.advance(&mut snapshot, None).await;
+        *newest = Some(snapshot.clone());
+        result.map(|()| snapshot)
+    }
+
+    /// An older version, or the newest by its number.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::NotFound`] if there is no such version yet.
+    pub async fn snapshot_at(&self, version: u64) -> Result<Snapshot> {
+        let mut snapshot = self.load(Some(version)).await?;
+        self.advance(&mut snapshot, Some(version)).await?;
+        if snapshot.version() != version {
+            return Err(StorageError::not_found(format!(
+                "there is no version {version}; the newest is {} (`noctuary log` lists them)",
+                snapshot.version()
+            )));
+        }
+        Ok(snapshot)
+    }
+
+    /// The state to start from: the newest checkpoint, or the first entry.
+    async fn load(&self, limit: Option<u64>) -> Result<Snapshot> {
+        let mut state = State::default();
+        match self.log.newest_checkpoint(limit).await? {
+            Some(version) => {
+                let bytes = self.log.read_checkpoint(version).await?;
+                state = serde_json::from_slice(&bytes).map_err(|e| {
+                    StorageError::damaged(format!("the checkpoint of version {version} cannot be read ({e})"))
+                })?;
+            }
+            None => {
+                let first = self.log.read(0).await?;
+                let first = first.ok_or_else(|| StorageError::damaged("the log has no first entry"))?;
+                state.apply(0, first);
+            }
+        }
+        let mut snapshot = Snapshot {
+            state: Arc::new(State::default()),
+            schemas: Arc::new(SchemaStore::with_known()),
+            surveys: Arc::new(Surveys::built_in()),
+        };
+        self.learn(&mut snapshot, state.schemas.values().cloned().collect(), state.surveys.values().cloned().collect())
+            .await?;
+        snapshot.state = Arc::new(state);
+        Ok(snapshot)
+    }
+
+    async fn advance(&self, snapshot: &mut Snapshot, limit: Option<u64>) -> Result<()> {
+        loop {
+            let next = snapshot.version() + 1;
+            if limit.is_some_and(|limit| next > limit) {
+                return Ok(());
+            }
+            let Some(entry) = self.log.read(next).await? else { return Ok(()) };
+            self.step(snapshot, next, entry).await?;
+        }
+    }
+
+    async fn step(&self, snapshot: &mut Snapshot, version: u64, entry: Entry) -> Result<()> {
+        self.learn(snapshot, entry.schemas.clone(), entry.surveys.clone()).await?;
+        Arc::make_mut(&mut snapshot.state).apply(version, entry);
+        Ok(())
+    }
+
+    /// Reads the schemas and surveys that a snapshot does not hold yet.
+    async fn learn(
+        &self,
+        snapshot: &mut Snapshot,
+        schemas: Vec<SchemaRecord>,
+        surveys: Vec<SurveyRecord>,
+    ) -> Result<()> {
+        for record in schemas {
+            let text = self.text(&record.path).await?;
+            let schema = Arc::new(Schema::parse(&text).map_err(|e| StorageError::from(e).during(&record.path))?);
+            let store = Arc::make_mut(&mut snapshot.schemas);
+            match record.registry_id {
+                Some(id) => store.add_with_id(RegistryId(id), schema)?,
+                None => store.add(schema),
+            };
+        }
+        for record in surveys {
+            let survey = Survey::parse(&self.text(&record.path).await?)?;
+            Arc::make_mut(&mut snapshot.surveys).add(survey);
+        }
+        Ok(())
+    }
+
+    async fn text(&self, path: &str) -> Result<String> {
+        let bytes = self.store().get(&Path::from(path)).await?.bytes().await?;
+        String::from_utf8(bytes.into()).map_err(|_| StorageError::damaged(format!("{path} is not text")))
+    }
+
+    /// Puts an entry behind `base`.
+    ///
+    /// Files that the entry adds must have been put before. A conflict about a source is an error; any other commit
+    /// in between is [`Commit::Overtaken`], and the caller looks whether the entry still holds.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Conflict`] if another ingester moved one of the entry's sources.
+    pub async fn commit(&self, base: &Snapshot, entry: Entry) -> Result<Commit> {
+        base.state.check(&entry)?;
+        let version = base.version() + 1;
+        match self.log.append(version, &entry).await? {
+            Append::Taken => {
+                let newer = self.snapshot().await?;
+                newer.state.check(&entry)?;
+                Ok(Commit::Overtaken(newer))
+            }
+            Append::Written => {
+                let mut entry = entry;
+                for file in &mut entry.add {
+                    file.commit = version;
+                }
+                let mut newest = self.newest.lock().await;
+                // Taken out of the shared place first, so that the state is changed in place and not copied.
+                let mut snapshot = match newest.take() {
+                    Some(known) if known.version() >= base.version() => known,
+                    _ => base.clone(),
+                };
+                if snapshot.version() < version {
+                    self.step(&mut snapshot, version, entry).await?;
+                }
+                self.advance(&mut snapshot, None).await?;
+                *newest = Some(snapshot.clone());
+                drop(newest);
+                if version.is_multiple_of(CHECKPOINT_EVERY) {
+                    self.checkpoint(version).await;
+                }
+                Ok(Commit::Done(snapshot))
+            }
+        }
+    }
+
+    /// Commits an entry that holds whatever anyone else does meanwhile.
+    ///
+    /// # Errors
+    /// As [`Archive::commit`].
+    pub async fn commit_always(&self, entry: Entry) -> Result<Snapshot> {
+        let mut base = self.snapshot().await?;
+        loop {
+            match self.commit(&base, entry.clone()).await? {
+                Commit::Done(snapshot) => return Ok(snapshot),
+                Commit::Overtaken(newer) => base = newer,
+            }
+        }
+    }
+
+    /// A checkpoint only saves time; without it the log is read from further back.
+    async fn checkpoint(&self, version: u64) {
+        let written = async {
+            let snapshot = self.snapshot_at(version).await?;
+            let bytes = serde_json::to_vec(&*snapshot.state)
+                .map_err(|e| StorageError::internal(format!("a checkpoint could not be written ({e})")))?;
+            self.log.write_checkpoint(version, &bytes).await
+        };
+        if let Err(e) = written.await {
+            tracing::warn!("no checkpoint of version {version}: {e}");
+        }
+    }
+
+    /// Keeps the JSON of a schema and returns the record for a log entry.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn keep_schema(&self, schema: &Schema, registry_id: Option<RegistryId>) -> Result<SchemaRecord> {
+        let text = PacketHash::of(&[schema.json().as_bytes()]).to_hex();
+        let fingerprint = schema.fingerprint().to_hex();
+        let path = paths::schema(&fingerprint, &text);
+        self.store().put(&path, PutPayload::from(schema.json().to_owned())).await?;
+        Ok(SchemaRecord { fingerprint, path: path.to_string(), registry_id: registry_id.map(|id| id.0) })
+    }
+
+    /// Adds schemas, with the ids that frames use for them.
+    ///
+    /// # Errors
+    /// When an id already means another structure, or storage fails.
+    pub async fn add_schemas(&self, schemas: &[(Arc<Schema>, Option<RegistryId>)]) -> Result<Snapshot> {
+        let mut known = (**self.snapshot().await?.schemas()).clone();
+        let mut entry = Entry::new(Utc::now(), format!("{} schemas added", schemas.len()));
+        for (schema, id) in schemas {
+            if let Some(id) = id {
+                known.add_with_id(*id, Arc::clone(schema))?;
+            }
+            entry.schemas.push(self.keep_schema(schema, *id).await?);
+        }
+        self.commit_always(entry).await
+    }
+
+    /// Adds a survey by its mapping file, or replaces the one of its name.
+    ///
+    /// # Errors
+    /// When the mapping is not valid, or storage fails.
+    pub async fn add_survey(&self, mapping: &str) -> Result<Snapshot> {
+        let survey = Survey::parse(mapping)?;
+        let path = paths::survey(&survey.name, &PacketHash::of(&[mapping.as_bytes()]).to_hex());
+        self.store().put(&path, PutPayload::from(mapping.to_owned())).await?;
+        let mut entry = Entry::new(Utc::now(), format!("survey {} added", survey.name));
+        entry.surveys.push(SurveyRecord { name: survey.name, path: path.to_string() });
+        self.commit_always(entry).await
+    }
+
+    /// Undoes every commit after a version. Nothing is deleted: `snapshot_at` still shows what was.
+    ///
+    /// # Errors
+    /// When there is no such version.
+    pub async fn roll_back(&self, to: u64) -> Result<Snapshot> {
+        let mut entry = Entry::new(Utc::now(), format!("rolled back to version {to}"));
+        entry.rollback_to = Some(to);
+        self.commit_always(entry).await
+    }
+}

@@ -1,0 +1,215 @@
+//! What one entry of the log says.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use noctuary_packet::id::Id;
+use serde::{Deserialize, Serialize};
+
+use crate::tables::Table;
+
+/// The format that this program writes. Readers refuse a higher one.
+pub const FORMAT: u32 = 1;
+
+/// One commit: everything it changes becomes visible with it, or nothing does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Format of this entry.
+    pub format: u32,
+    /// Unique to this attempt, so that a writer whose acknowledgement was lost recognises its own entry.
+    pub id: String,
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// What it did, for people.
+    pub what: String,
+    /// Files that are part of the archive from here on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<DataFile>,
+    /// How far the sources have been taken in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceMove>,
+    /// Sums over the ledger rows of this commit.
+    #[serde(default, skip_serializing_if = "Counts::is_zero")]
+    pub counts: Counts,
+    /// Schemas that became known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<SchemaRecord>,
+    /// Surveys that became known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub surveys: Vec<SurveyRecord>,
+    /// Quarantined packets that have been stored since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<String>,
+    /// Undoes every commit after this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_to: Option<u64>,
+}
+
+impl Entry {
+    /// An entry that changes nothing yet.
+    #[must_use]
+    pub fn new(at: DateTime<Utc>, what: impl Into<String>) -> Self {
+        Self {
+            format: FORMAT,
+            id: uuid::Uuid::new_v4().to_string(),
+            at,
+            what: what.into(),
+            add: Vec::new(),
+            sources: Vec::new(),
+            counts: Counts::default(),
+            schemas: Vec::new(),
+            surveys: Vec::new(),
+            released: Vec::new(),
+            rollback_to: None,
+        }
+    }
+}
+
+/// A file of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// Its table.
+    pub table: Table,
+    /// The survey of its rows, where they are of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survey: Option<String>,
+    /// Fingerprint of the schema of its rows, whole, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Files of a group hold the same rows of different tables, in the same order.
+    pub group: String,
+    /// Its name in the archive.
+    pub path: String,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// XXH3 (128 bits) of the file, hexadecimal.
+    pub checksum: String,
+    /// What is known of the rows without opening it.
+    #[serde(default)]
+    pub stats: FileStats,
+    /// The version that brought it; filled in when the log is read.
+    #[serde(default)]
+    pub commit: u64,
+}
+
+/// Least and greatest values, ends included; `None` where no row has one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileStats {
+    /// Nights, as days since 1970-01-01.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub night: Option<(i32, i32)>,
+    /// Visits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit: Option<(i64, i64)>,
+    /// Ids of alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<(Id, Id)>,
+    /// Ids of objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<(Id, Id)>,
+    /// Times, MJD TAI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mjd_tai: Option<(f64, f64)>,
+    /// Declinations, degrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dec: Option<(f64, f64)>,
+    /// Right ascensions, degrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ra: Option<(f64, f64)>,
+    /// HEALPix cells of order 29, NESTED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healpix_29: Option<(i64, i64)>,
+    /// Columns of the above in which some row has no value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with_nulls: Vec<String>,
+    /// Every label of rights in it, with its rows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rights: BTreeMap<String, u64>,
+    /// Transmitted bytes of its packets.
+    #[serde(default)]
+    pub transmitted: u64,
+}
+
+/// Something that packets come from: a file with its size and time, a stream with its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SourceId {
+    /// Where it lies.
+    pub url: String,
+    /// What tells this content from a later one at the same place.
+    pub mark: String,
+}
+
+/// How far a source has been taken in, in packets from its beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceMove {
+    /// Which.
+    #[serde(flatten)]
+    pub source: SourceId,
+    /// The position before; a commit whose `from` is not the committed position is refused.
+    pub from: u64,
+    /// The position after.
+    pub to: u64,
+    /// True if nothing is left.
+    pub complete: bool,
+}
+
+/// Sums. `received = stored + duplicate + quarantined`; revisions and flagged are among the stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Packets that came.
+    pub received: i64,
+    /// Packets that were kept.
+    pub stored: i64,
+    /// Packets that had been kept before.
+    pub duplicate: i64,
+    /// Packets that were refused.
+    pub quarantined: i64,
+    /// Stored packets whose id had other bytes before.
+    pub revisions: i64,
+    /// Stored packets that are odd.
+    pub flagged: i64,
+    /// Transmitted bytes of what came.
+    pub bytes: i64,
+}
+
+impl Counts {
+    /// True if nothing came.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds another's sums.
+    pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.stored += other.stored;
+        self.duplicate += other.duplicate;
+        self.quarantined += other.quarantined;
+        self.revisions += other.revisions;
+        self.flagged += other.flagged;
+        self.bytes += other.bytes;
+    }
+}
+
+/// A schema that became known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaRecord {
+    /// Its fingerprint, whole, in hexadecimal.
+    pub fingerprint: String,
+    /// Where its JSON lies.
+    pub path: String,
+    /// The id that Confluent frames use for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_id: Option<u32>,
+}
+
+/// A survey that became known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurveyRecord {
+    /// Its name.
+    pub name: String,
+    /// Where its mapping lies.
+    pub path: String,
+}

@@ -1,0 +1,121 @@
+//! The log: one object per version, put where there was none.
+//!
+//! A version exists once its object does. Two writers that try for the same version are told apart by the store's
+//! put-if-absent; the one that comes second looks at what the first did and decides again.
+
+mod entry;
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+
+pub use entry::{Counts, DataFile, Entry, FORMAT, FileStats, SchemaRecord, SourceId, SourceMove, SurveyRecord};
+
+use crate::error::{Result, StorageError};
+use crate::paths;
+
+/// How an attempt to write a version ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Append {
+    /// The version is ours.
+    Written,
+    /// Somebody else's entry stands there.
+    Taken,
+}
+
+/// The log of one archive.
+#[derive(Debug, Clone)]
+pub struct Log {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Log {
+    /// The log in a store whose root is the archive.
+    #[must_use]
+    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store }
+    }
+
+    /// Reads one version; `None` if it does not exist yet.
+    ///
+    /// # Errors
+    /// When storage fails, or the entry cannot be read or is of a later format.
+    pub async fn read(&self, version: u64) -> Result<Option<Entry>> {
+        let path = paths::log_entry(version);
+        let bytes = match self.store.get(&path).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        let mut entry: Entry = serde_json::from_slice(&bytes)
+            .map_err(|e| StorageError::damaged(format!("the log entry {path} cannot be read ({e})")))?;
+        if entry.format > FORMAT {
+            return Err(StorageError::invalid(format!(
+                "the log entry {path} has format {}, this program reads up to {FORMAT}; use a newer noctuary",
+                entry.format
+            )));
+        }
+        for file in &mut entry.add {
+            file.commit = version;
+        }
+        Ok(Some(entry))
+    }
+
+    /// Tries to write a version.
+    ///
+    /// # Errors
+    /// When storage fails. A put whose acknowledgement was lost is recognised by the entry's id.
+    pub async fn append(&self, version: u64, entry: &Entry) -> Result<Append> {
+        let path = paths::log_entry(version);
+        let bytes = serde_json::to_vec(entry)
+            .map_err(|e| StorageError::internal(format!("a log entry could not be written ({e})")))?;
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store.put_opts(&path, PutPayload::from(bytes), options).await {
+            Ok(_) => Ok(Append::Written),
+            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                match self.read(version).await? {
+                    Some(there) if there.id == entry.id => Ok(Append::Written),
+                    _ => Ok(Append::Taken),
+                }
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The newest checkpoint that is not beyond `limit`.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn newest_checkpoint(&self, limit: Option<u64>) -> Result<Option<u64>> {
+        let folder = Path::from(paths::CHECKPOINTS);
+        let names: Vec<_> = self.store.list(Some(&folder)).try_collect().await?;
+        Ok(names
+            .iter()
+            .filter_map(|meta| paths::checkpoint_version(&meta.location))
+            .filter(|version| limit.is_none_or(|limit| *version <= limit))
+            .max())
+    }
+
+    /// Reads the bytes of a checkpoint.
+    ///
+    /// # Errors
+    /// When storage fails or the bytes do not unpack.
+    pub async fn read_checkpoint(&self, version: u64) -> Result<Vec<u8>> {
+        let path = paths::checkpoint(version);
+        let packed = self.store.get(&path).await?.bytes().await?;
+        zstd::stream::decode_all(&packed[..])
+            .map_err(|e| StorageError::damaged(format!("the checkpoint {path} does not unpack ({e})")))
+    }
+
+    /// Writes a checkpoint. It changes no meaning: whoever writes it first or again writes the same.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn write_checkpoint(&self, version: u64, bytes: &[u8]) -> Result<()> {
+        let packed = zstd::stream::encode_all(bytes, 3)?;
+        self.store.put(&paths::checkpoint(version), PutPayload::from(packed)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! The names of objects in an archive. Every name is made here and nowhere else.
+
+use object_store::path::Path;
+
+use crate::tables::Table;
+
+/// Folder of the log.
+pub const LOG: &str = "_log";
+/// Folder of checkpoints of the log.
+pub const CHECKPOINTS: &str = "_checkpoints";
+
+/// Digits of a version in a name, so that names sort as versions do.
+const DIGITS: usize = 12;
+
+/// `_log/000000000007.json`
+#[must_use]
+pub fn log_entry(version: u64) -> Path {
+    Path::from(format!("{LOG}/{version:0DIGITS$}.json"))
+}
+
+/// `_checkpoints/000000000100.json.zst`
+#[must_use]
+pub fn checkpoint(version: u64) -> Path {
+    Path::from(format!("{CHECKPOINTS}/{version:0DIGITS$}.json.zst"))
+}
+
+/// The version in the name of a checkpoint.
+#[must_use]
+pub fn checkpoint_version(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".json.zst")?.parse().ok()
+}
+
+/// `_schemas/FINGERPRINT-TEXT.avsc`: one object per text, so that better descriptions can follow.
+#[must_use]
+pub fn schema(fingerprint: &str, text_hash: &str) -> Path {
+    Path::from(format!("_schemas/{}-{}.avsc", head(fingerprint, 16), head(text_hash, 8)))
+}
+
+/// `_surveys/NAME-TEXT.toml`
+#[must_use]
+pub fn survey(name: &str, text_hash: &str) -> Path {
+    Path::from(format!("_surveys/{name}-{}.toml", head(text_hash, 8)))
+}
+
+/// `_headers/HASH.bin`: the header of object container files without its marker.
+#[must_use]
+pub fn header(hash: &str) -> Path {
+    Path::from(format!("_headers/{hash}.bin"))
+}
+
+/// `alerts/lsst/RUN-0003.parquet`; tables that belong to no survey lie directly in their folder.
+#[must_use]
+pub fn data(table: Table, survey: Option<&str>, group: &str) -> Path {
+    match survey {
+        Some(survey) => Path::from(format!("{table}/{survey}/{group}.parquet")),
+        None => Path::from(format!("{table}/{group}.parquet")),
+    }
+}
+
+fn head(text: &str, digits: usize) -> &str {
+    text.get(..digits).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_as_versions_do() {
+        assert!(log_entry(9).as_ref() < log_entry(10).as_ref());
+        assert_eq!(log_entry(7).as_ref(), "_log/000000000007.json");
+    }
+
+    #[test]
+    fn checkpoint_names_read_back() {
+        assert_eq!(checkpoint_version(&checkpoint(4321)), Some(4321));
+        assert_eq!(checkpoint_version(&log_entry(4321)), None);
+    }
+}

@@ -1,0 +1,259 @@
+//! What an archive holds as of one version.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use noctuary_packet::schema::{Fingerprint, RegistryId, Schema, SchemaStore};
+use noctuary_packet::survey::{Survey, Surveys};
+use serde::{Deserialize, Serialize};
+
+use crate::error::StorageError;
+use crate::log::{Counts, DataFile, Entry, SchemaRecord, SourceId, SourceMove, SurveyRecord};
+use crate::tables::Table;
+
+/// The state that the entries of a log add up to; what a checkpoint holds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The version.
+    pub version: u64,
+    /// Files in the order in which they came.
+    #[serde(with = "shared")]
+    pub files: Vec<Arc<DataFile>>,
+    /// Position of every source that packets were taken from.
+    #[serde(with = "as_list")]
+    pub sources: BTreeMap<SourceId, Position>,
+    /// Schemas by fingerprint.
+    pub schemas: BTreeMap<String, SchemaRecord>,
+    /// Surveys that were added, by name.
+    pub surveys: BTreeMap<String, SurveyRecord>,
+    /// Quarantined packets that have been stored since, with the commit that did.
+    pub released: BTreeMap<String, u64>,
+    /// Every version so far.
+    pub versions: Vec<VersionInfo>,
+    /// Every move of a source, so that a rollback can put the source back.
+    #[serde(default)]
+    pub moves: Vec<CommittedMove>,
+}
+
+/// How far a source has been taken in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Packets taken in.
+    pub at: u64,
+    /// True if nothing is left.
+    pub complete: bool,
+}
+
+/// One version, for `noctuary log`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VersionInfo {
+    /// The version.
+    pub version: u64,
+    /// When it was committed.
+    pub at: DateTime<Utc>,
+    /// What it did.
+    pub what: String,
+    /// Sums of its ledger rows.
+    pub counts: Counts,
+    /// True if a later rollback undid it.
+    #[serde(default)]
+    pub undone: bool,
+}
+
+/// A move of a source and the commit that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommittedMove {
+    /// The commit.
+    pub commit: u64,
+    /// The move.
+    #[serde(flatten)]
+    pub by: SourceMove,
+}
+
+impl State {
+    /// Checks that an entry may follow this state.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Conflict`] if a source is not where the entry believes it to be: another ingester
+    /// took packets from it, and this one has to stop.
+    pub fn check(&self, entry: &Entry) -> crate::error::Result<()> {
+        for step in &entry.sources {
+            let committed = self.sources.get(&step.source).map_or(0, |p| p.at);
+            if step.from != committed {
+                return Err(StorageError::new(
+                    crate::error::ErrorKind::Conflict,
+                    format!(
+                        "{} has been taken in up to packet {committed} by another ingest, and this one was at {}; \
+                         nothing is lost: start it again to go on from there",
+                        step.source.url, step.from
+                    ),
+                ));
+            }
+        }
+        if let Some(to) = entry.rollback_to
+            && to > self.version
+        {
+            return Err(StorageError::invalid(format!("there is no version {to} yet; the newest is {}", self.version)));
+        }
+        Ok(())
+    }
+
+    /// Applies the entry of the next version.
+    pub fn apply(&mut self, version: u64, entry: Entry) {
+        self.version = version;
+        self.versions.push(VersionInfo {
+            version,
+            at: entry.at,
+            what: entry.what,
+            counts: entry.counts,
+            undone: false,
+        });
+        if let Some(to) = entry.rollback_to {
+            self.roll_back(to, version);
+        }
+        self.files.extend(entry.add.into_iter().map(Arc::new));
+        for step in entry.sources {
+            self.sources.insert(step.source.clone(), Position { at: step.to, complete: step.complete });
+            self.moves.push(CommittedMove { commit: version, by: step });
+        }
+        for schema in entry.schemas {
+            let known = self.schemas.entry(schema.fingerprint.clone()).or_insert_with(|| schema.clone());
+            known.path = schema.path;
+            known.registry_id = schema.registry_id.or(known.registry_id);
+        }
+        for survey in entry.surveys {
+            self.surveys.insert(survey.name.clone(), survey);
+        }
+        for id in entry.released {
+            self.released.insert(id, version);
+        }
+    }
+
+    /// Undoes the commits after `to`: their rows are no longer seen, and the sources stand where they stood then, so
+    /// that the same packets can be taken in again. Schemas and surveys stay known.
+    fn roll_back(&mut self, to: u64, now: u64) {
+        self.files.retain(|f| f.commit <= to);
+        self.released.retain(|_, commit| *commit <= to);
+        for undone in self.moves.iter().rev().filter(|m| m.commit > to) {
+            self.sources.insert(undone.by.source.clone(), Position { at: undone.by.from, complete: false });
+        }
+        self.moves.retain(|m| m.commit <= to);
+        self.sources.retain(|_, p| p.at > 0 || p.complete);
+        for version in &mut self.versions {
+            version.undone |= version.version > to && version.version < now;
+        }
+    }
+}
+
+/// An immutable view of an archive.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub(crate) state: Arc<State>,
+    pub(crate) schemas: Arc<SchemaStore>,
+    pub(crate) surveys: Arc<Surveys>,
+}
+
+impl Snapshot {
+    /// The version it shows.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.state.version
+    }
+
+    /// The files of a table, of one survey if named, in the order in which they came.
+    pub fn files<'a>(&'a self, table: Table, survey: Option<&'a str>) -> impl Iterator<Item = &'a Arc<DataFile>> {
+        self.state.files.iter().filter(move |f| f.table == table && (survey.is_none() || f.survey.as_deref() == survey))
+    }
+
+    /// The names of the surveys that are known.
+    #[must_use]
+    pub fn survey_names(&self) -> BTreeSet<String> {
+        self.surveys.list().iter().map(|s| s.name.clone()).collect()
+    }
+
+    /// The mappings.
+    #[must_use]
+    pub fn surveys(&self) -> &Arc<Surveys> {
+        &self.surveys
+    }
+
+    /// One mapping.
+    #[must_use]
+    pub fn survey(&self, name: &str) -> Option<&Arc<Survey>> {
+        self.surveys.get(name)
+    }
+
+    /// The schemas, those that come with the program among them.
+    #[must_use]
+    pub fn schemas(&self) -> &Arc<SchemaStore> {
+        &self.schemas
+    }
+
+    /// The schemas of the alerts that are stored of a survey, in the order in which they first came, with rows.
+    #[must_use]
+    pub fn stored_schemas(&self, survey: &str) -> Vec<(Arc<Schema>, u64)> {
+        let mut order: Vec<(Arc<Schema>, u64)> = Vec::new();
+        for file in self.files(Table::Alerts, Some(survey)) {
+            let Some(fingerprint) = file.schema.as_deref().and_then(Fingerprint::from_hex) else { continue };
+            if let Some((_, rows)) = order.iter_mut().find(|(s, _)| s.fingerprint() == fingerprint) {
+                *rows += file.rows;
+            } else if let Some(schema) = self.schemas.get(fingerprint) {
+                order.push((Arc::clone(schema), file.rows));
+            }
+        }
+        order
+    }
+
+    /// Every version, oldest first.
+    #[must_use]
+    pub fn versions(&self) -> &[VersionInfo] {
+        &self.state.versions
+    }
+
+    /// How far a source has been taken in.
+    #[must_use]
+    pub fn position(&self, source: &SourceId) -> Position {
+        self.state.sources.get(source).copied().unwrap_or_default()
+    }
+
+    /// Quarantined packets that have been stored since.
+    #[must_use]
+    pub fn released(&self) -> &BTreeMap<String, u64> {
+        &self.state.released
+    }
+
+    /// The id that Confluent frames use for a schema.
+    #[must_use]
+    pub fn registry_id(&self, fingerprint: Fingerprint) -> Option<RegistryId> {
+        self.schemas.id_of(fingerprint)
+    }
+}
+
+/// JSON has no maps with keys that are not text.
+mod as_list {
+    use super::{BTreeMap, Position, SourceId};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(map: &BTreeMap<SourceId, Position>, to: S) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<SourceId, Position>, D::Error> {
+        Ok(Vec::<(SourceId, Position)>::deserialize(from)?.into_iter().collect())
+    }
+}
+
+/// Files are shared between versions in memory, and written plainly.
+mod shared {
+    use super::{Arc, DataFile};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(files: &[Arc<DataFile>], to: S) -> Result<S::Ok, S::Error> {
+        files.iter().map(|f| &**f).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<DataFile>>, D::Error> {
+        Ok(Vec::<DataFile>::deserialize(from)?.into_iter().map(Arc::new).collect())
+    }
+}
