@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::Utc;
+use moka::future::Cache;
 use noctuary_packet::hash::PacketHash;
 use noctuary_packet::schema::{RegistryId, Schema, SchemaStore};
 use noctuary_packet::survey::{Survey, Surveys};
@@ -11,19 +13,26 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::sync::Mutex;
 
 use crate::error::{Result, StorageError};
+use crate::footers::{Footers, ParquetFile};
 use crate::location::Location;
-use crate::log::{Append, Entry, Log, SchemaRecord, SurveyRecord};
+use crate::log::{Append, DataFile, Entry, Log, SchemaRecord, SurveyRecord};
 use crate::paths;
 use crate::snapshot::{Snapshot, State};
 
 /// A checkpoint is written every so many versions.
 const CHECKPOINT_EVERY: u64 = 64;
+/// Memory for footers of Parquet files.
+const FOOTER_BYTES: u64 = 256 << 20;
+/// Headers of containers kept in memory; surveys have a handful.
+const HEADERS: u64 = 256;
 
 /// An open archive. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
 pub struct Archive {
     location: Location,
     log: Log,
+    footers: Footers,
+    headers: Cache<String, Bytes>,
     newest: Arc<Mutex<Option<Snapshot>>>,
 }
 
@@ -68,7 +77,13 @@ impl Archive {
 
     fn at(location: Location) -> Self {
         let log = Log::new(Arc::clone(location.store()));
-        Self { location, log, newest: Arc::default() }
+        Self {
+            location,
+            log,
+            footers: Footers::new(FOOTER_BYTES),
+            headers: Cache::new(HEADERS),
+            newest: Arc::default(),
+        }
     }
 
     /// Where it lies.
@@ -81,6 +96,28 @@ impl Archive {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         self.location.store()
+    }
+
+    /// The footers that are kept in memory.
+    #[must_use]
+    pub fn footers(&self) -> &Footers {
+        &self.footers
+    }
+
+    /// A reader of one of the archive's Parquet files.
+    #[must_use]
+    pub fn parquet(&self, file: &DataFile) -> ParquetFile {
+        self.footers.reader(self.store(), Path::from(file.path.as_str()), file.bytes)
+    }
+
+    /// The shared part of the header of containers, by its digest.
+    pub(crate) async fn header(&self, digest: &str) -> Result<Bytes> {
+        let load = async {
+            let bytes = self.store().get(&paths::header(digest)).await?.bytes().await?;
+            Ok::<_, StorageError>(bytes)
+        };
+        let loaded = self.headers.try_get_with(digest.to_owned(), load).await;
+        loaded.map_err(|e: Arc<StorageError>| StorageError::new(e.kind(), format!("header {digest}: {e}")))
     }
 
     /// The newest version. Costs one request when nothing has changed.

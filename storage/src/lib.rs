@@ -5,12 +5,18 @@
 
 pub mod access;
 pub mod archive;
+mod checksum;
 pub mod error;
+pub mod footers;
+pub mod ingest;
 pub mod location;
 pub mod log;
+pub mod packets;
 pub mod paths;
+pub mod quarantine;
 pub mod snapshot;
 pub mod tables;
+pub mod verify;
 
 pub use access::Access;
 pub use archive::{Archive, Commit};

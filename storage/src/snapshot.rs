@@ -223,6 +223,16 @@ impl Snapshot {
         &self.state.released
     }
 
+    /// True if the archive keeps the JSON of a schema itself.
+    #[must_use]
+    pub fn keeps_schema(&self, fingerprint: Fingerprint) -> bool {
+        self.keeps_schema_text(&fingerprint.to_hex())
+    }
+
+    pub(crate) fn keeps_schema_text(&self, fingerprint: &str) -> bool {
+        self.state.schemas.contains_key(fingerprint)
+    }
+
     /// The id that Confluent frames use for a schema.
     #[must_use]
     pub fn registry_id(&self, fingerprint: Fingerprint) -> Option<RegistryId> {

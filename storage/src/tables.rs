@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use noctuary_packet::schema::{Schema as PacketSchema, Shape};
+use noctuary_packet::survey::Survey;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, ConvertedType, Encoding, Type as PhysicalType, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
@@ -199,4 +201,17 @@ pub fn writer_properties(table: Table, schema: &Schema) -> Result<WriterProperti
         };
     }
     Ok(properties.build())
+}
+
+/// The types of a survey's ids, by the fields that a schema has for them.
+#[must_use]
+pub fn id_types(survey: &Survey, schema: &PacketSchema) -> IdTypes {
+    let of = |paths: &[String]| {
+        let node = paths.iter().find_map(|p| schema.find(p));
+        match node.map(|n| &schema.node(n).shape) {
+            Some(Shape::String | Shape::Enum(_)) => IdType::Text,
+            _ => IdType::Number,
+        }
+    };
+    IdTypes { alert: of(&survey.ids.alert), object: of(&survey.ids.object) }
 }

@@ -110,13 +110,13 @@ pub struct FileStats {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<(Id, Id)>,
     /// Times, MJD TAI.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact")]
     pub mjd_tai: Option<(f64, f64)>,
     /// Declinations, degrees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact")]
     pub dec: Option<(f64, f64)>,
     /// Right ascensions, degrees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exact")]
     pub ra: Option<(f64, f64)>,
     /// HEALPix cells of order 29, NESTED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,4 +212,23 @@ pub struct SurveyRecord {
     pub name: String,
     /// Where its mapping lies.
     pub path: String,
+}
+
+/// Ranges of floats as text: `serde_json` reads numbers to within a unit in the last place, and a bound that is off by
+/// one would hide the row that it came from.
+mod exact {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(range: &Option<(f64, f64)>, to: S) -> Result<S::Ok, S::Error> {
+        range.map(|(least, greatest)| (least.to_string(), greatest.to_string())).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<(f64, f64)>, D::Error> {
+        Option::<(String, String)>::deserialize(from)?
+            .map(|(least, greatest)| {
+                Ok((least.parse().map_err(D::Error::custom)?, greatest.parse().map_err(D::Error::custom)?))
+            })
+            .transpose()
+    }
 }

@@ -1,3 +1,5 @@
 //! The packet crate on real packets and on invented ones.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod real;

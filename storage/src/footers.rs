@@ -1,0 +1,108 @@
+//! Reading Parquet files of the archive, with their footers kept in memory.
+//!
+//! A footer of a table with hundreds of columns takes half a megabyte once it is read, and every query wants it; it
+//! is kept with its page index, without which a selection of rows reads whole column chunks.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use moka::future::Cache;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+/// Footers are read in one request if they are no longer than this.
+const PREFETCH_BYTES: usize = 256 << 10;
+
+/// Footers by file name. Files never change, so neither do these.
+#[derive(Debug, Clone)]
+pub struct Footers {
+    cache: Cache<String, Arc<ParquetMetaData>>,
+}
+
+impl Footers {
+    /// Keeps footers of up to this many bytes in memory.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
+        let weigh = |_: &String, footer: &Arc<ParquetMetaData>| u32::try_from(footer.memory_size()).unwrap_or(u32::MAX);
+        Self { cache: Cache::builder().max_capacity(bytes).weigher(weigh).build() }
+    }
+
+    /// A reader of one file.
+    #[must_use]
+    pub fn reader(&self, store: &Arc<dyn ObjectStore>, path: Path, size: u64) -> ParquetFile {
+        ParquetFile { store: Arc::clone(store), path, size, footers: self.clone(), read: 0 }
+    }
+}
+
+/// One Parquet file of the archive.
+#[derive(Debug, Clone)]
+pub struct ParquetFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+    footers: Footers,
+    read: u64,
+}
+
+impl ParquetFile {
+    /// Bytes of data read so far, footers not counted.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read
+    }
+
+    async fn load(&self) -> Result<Arc<ParquetMetaData>> {
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_prefetch_hint(Some(PREFETCH_BYTES))
+            .load_and_finish(Fetch { store: &self.store, path: &self.path }, self.size)
+            .await?;
+        Ok(Arc::new(metadata))
+    }
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+struct Fetch<'a> {
+    store: &'a Arc<dyn ObjectStore>,
+    path: &'a Path,
+}
+
+impl parquet::arrow::async_reader::MetadataFetch for Fetch<'_> {
+    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        async move { self.store.get_range(self.path, range).await.map_err(external) }.boxed()
+    }
+}
+
+impl AsyncFileReader for ParquetFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        self.read += range.end - range.start;
+        async move { self.store.get_range(&self.path, range).await.map_err(external) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        self.read += ranges.iter().map(|r| r.end - r.start).sum::<u64>();
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
+        async move {
+            let key = self.path.to_string();
+            let loaded = self.footers.cache.try_get_with(key, self.load()).await;
+            loaded.map_err(|e: Arc<ParquetError>| ParquetError::General(e.to_string()))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,118 @@
+//! Which alerts the archive has already: promise P2.
+//!
+//! Ids of alerts of one night lie close together, so the least and greatest id of each file tell which few files can
+//! hold an id at all; of those the id and digest columns are read and kept for a while.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+use moka::future::Cache;
+use noctuary_packet::hash::PacketHash;
+use noctuary_packet::id::Id;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+
+use crate::archive::Archive;
+use crate::error::{Result, StorageError};
+use crate::log::DataFile;
+use crate::snapshot::Snapshot;
+use crate::tables::Table;
+
+/// Memory for id columns read back.
+const CACHE_BYTES: u64 = 128 << 20;
+/// Rough size of an id with its digest in a map.
+const ENTRY_BYTES: u64 = 96;
+/// Ids of this run that are remembered; older ones are in files by then.
+const OVERLAY_IDS: usize = 500_000;
+
+/// Digests by id.
+pub(super) type Digests = HashMap<Id, Vec<PacketHash>>;
+
+/// Look-up of alerts by id.
+#[derive(Debug)]
+pub(super) struct KnownAlerts {
+    archive: Archive,
+    files: Cache<String, Arc<Digests>>,
+    /// What this run has accepted and perhaps not committed yet.
+    overlay: HashMap<(Arc<str>, Id), Vec<PacketHash>>,
+    order: VecDeque<(Arc<str>, Id)>,
+}
+
+impl KnownAlerts {
+    pub fn new(archive: &Archive) -> Self {
+        let files = Cache::builder()
+            .max_capacity(CACHE_BYTES)
+            .weigher(|_, digests: &Arc<Digests>| u32::try_from(digests.len() as u64 * ENTRY_BYTES).unwrap_or(u32::MAX))
+            .build();
+        Self { archive: archive.clone(), files, overlay: HashMap::new(), order: VecDeque::new() }
+    }
+
+    /// Reads what is needed to answer [`KnownAlerts::digests`] for these ids.
+    pub async fn prepare(&self, snapshot: &Snapshot, survey: &str, ids: &[&Id]) -> Result<Vec<Arc<Digests>>> {
+        let (Some(least), Some(greatest)) = (ids.iter().min(), ids.iter().max()) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for file in snapshot.files(Table::Alerts, Some(survey)) {
+            let Some((from, to)) = &file.stats.alert else { continue };
+            if from <= *greatest && to >= *least && ids.iter().any(|id| from <= *id && *id <= to) {
+                let load = self.files.try_get_with(file.path.clone(), load(&self.archive, file));
+                found.push(load.await.map_err(|e: Arc<StorageError>| {
+                    StorageError::new(e.kind(), e.to_string()).during(format!("reading the ids of {}", file.path))
+                })?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The digests under which an id is known.
+    pub fn digests(&self, files: &[Arc<Digests>], survey: &Arc<str>, id: &Id) -> Vec<PacketHash> {
+        let mut known: Vec<PacketHash> = files.iter().filter_map(|f| f.get(id)).flatten().copied().collect();
+        for digest in self.overlay.get(&(Arc::clone(survey), id.clone())).into_iter().flatten() {
+            // What has been committed since stands in a file too.
+            if !known.contains(digest) {
+                known.push(*digest);
+            }
+        }
+        known
+    }
+
+    /// Remembers an alert of this run.
+    pub fn accept(&mut self, survey: &Arc<str>, id: &Id, digest: PacketHash) {
+        let key = (Arc::clone(survey), id.clone());
+        self.order.push_back(key.clone());
+        self.overlay.entry(key).or_default().push(digest);
+        while self.order.len() > OVERLAY_IDS {
+            if let Some(oldest) = self.order.pop_front() {
+                self.overlay.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// Reads the ids and digests of a file.
+pub(super) async fn load(archive: &Archive, file: &Arc<DataFile>) -> Result<Arc<Digests>> {
+    let reader = archive.parquet(file);
+    let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", "_sha256"]);
+    let mut batches = builder.with_projection(mask).build()?;
+    let mut digests = Digests::new();
+    while let Some(batch) = batches.try_next().await? {
+        let damaged = || StorageError::damaged(format!("{} has no ids and digests", file.path));
+        let (Some(ids), Some(hashes)) = (batch.column_by_name("_alert"), batch.column_by_name("_sha256")) else {
+            return Err(damaged());
+        };
+        let hashes = hashes.as_fixed_size_binary_opt().ok_or_else(damaged)?;
+        for row in 0..batch.num_rows() {
+            let id = if let Some(ids) = ids.as_primitive_opt::<Int64Type>() {
+                Id::Number(ids.value(row))
+            } else {
+                Id::from(ids.as_string_opt::<i32>().ok_or_else(damaged)?.value(row))
+            };
+            let digest = hashes.value(row).try_into().map_err(|_| damaged())?;
+            digests.entry(id).or_default().push(PacketHash(digest));
+        }
+    }
+    Ok(Arc::new(digests))
+}

@@ -1,0 +1,296 @@
+//! The stages of an ingest, one after the other and at the same time.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use chrono::Utc;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use noctuary_packet::id::Id;
+use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use tokio::sync::{Mutex, mpsc};
+
+use super::batch::{Batch, Known};
+use super::build::{Built, build};
+use super::examine::{Accepted, Examined, Verdict, examine};
+use super::item::Item;
+use super::known::{self, Digests, KnownAlerts};
+use super::progress::Progress;
+use super::reader::Reader;
+use super::resolve::Resolver;
+use super::source::{self, Source};
+use super::{IngestOptions, Report};
+use crate::archive::{Archive, Commit};
+use crate::error::{ErrorKind, Result, StorageError};
+use crate::log::{Counts, Entry, SourceMove};
+use crate::paths;
+use crate::snapshot::Snapshot;
+use crate::tables::Table;
+
+/// Batches under construction hold their packets, their columns and their files.
+const MEMORY_OF_BATCHES: usize = 640 << 20;
+
+/// Takes packets in and returns when all that the sources hold is committed.
+///
+/// May be stopped at any point and started again: it goes on behind the last commit.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] if another ingest takes packets from the same source; [`ErrorKind::NotFound`] if a source
+/// does not exist. Bad packets are no errors: they are quarantined and counted.
+pub async fn ingest(
+    archive: &Archive,
+    sources: Vec<Source>,
+    options: &IngestOptions,
+    progress: &Arc<Progress>,
+) -> Result<Report> {
+    let snapshot = archive.snapshot().await?;
+    let run = Run::new(archive, &snapshot);
+    let listed = source::list(sources, &run.name)?;
+    let mut report = Report { sources: listed.inputs.len() as u64, skipped: listed.skipped, ..Report::default() };
+    progress.expect(listed.inputs.iter().map(|i| i.size).sum());
+
+    let (to_examine, chunks) = mpsc::channel::<Vec<Item>>(2);
+    let reader = {
+        let (reader, snapshot) = (Reader::new(to_examine, Arc::clone(progress)), snapshot.clone());
+        tokio::task::spawn_blocking(move || reader.run(listed.inputs, &snapshot))
+    };
+    let resolver = Arc::new(Resolver::new(&snapshot, options.schema.clone()));
+    let threads = options.threads.max(1);
+    let examined = stream::unfold(chunks, |mut chunks| async move { Some((chunks.recv().await?, chunks)) })
+        .map(|chunk| {
+            let resolver = Arc::clone(&resolver);
+            tokio::task::spawn_blocking(move || {
+                chunk.into_iter().map(|item| examine(item, &resolver)).collect::<Vec<_>>()
+            })
+        })
+        .buffered(threads)
+        .map_err(StorageError::from);
+
+    let (to_build, batches) = mpsc::channel::<Batch>(1);
+    let sorting = run.sort(examined, options.commit_bytes, listed.refused.clone(), to_build, progress);
+    let in_flight = (MEMORY_OF_BATCHES / (options.commit_bytes.max(1) * 4)).clamp(1, threads);
+    let building = async {
+        let built = stream::unfold((batches, 0u64), |(mut batches, number)| async move {
+            Some(((number, batches.recv().await?), (batches, number + 1)))
+        })
+        .map(|(number, batch)| run.build(number, batch))
+        .buffered(in_flight);
+        let mut built = std::pin::pin!(built);
+        while let Some(ready) = built.next().await {
+            run.commit(ready?, &mut report, progress).await?;
+        }
+        Ok::<_, StorageError>(())
+    };
+    futures::try_join!(sorting, building)?;
+    reader.await?;
+    report.skipped.extend(progress.take_skipped());
+    report.already = progress.already();
+    report.refused_sources = listed.refused;
+    report.version = archive.snapshot().await?.version();
+    Ok(report)
+}
+
+/// What the stages of one ingest share.
+pub(super) struct Run {
+    archive: Archive,
+    name: String,
+    newest: Arc<Mutex<Snapshot>>,
+    /// Headers of containers that have been put.
+    headers: Arc<Mutex<HashSet<String>>>,
+}
+
+/// A commit with its files in place, waiting for its turn.
+pub(super) struct Ready {
+    entry: Entry,
+    /// Ids of the alerts that it brings, by survey.
+    ids: BTreeMap<String, HashSet<Id>>,
+    reasons: BTreeMap<noctuary_packet::reason::Reason, u64>,
+}
+
+impl Run {
+    pub fn new(archive: &Archive, snapshot: &Snapshot) -> Self {
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        Self {
+            archive: archive.clone(),
+            name: name.get(..12).unwrap_or(&name).to_owned(),
+            newest: Arc::new(Mutex::new(snapshot.clone())),
+            headers: Arc::default(),
+        }
+    }
+
+    /// The newest version that the run knows.
+    pub async fn version(&self) -> u64 {
+        self.newest.lock().await.version()
+    }
+
+    /// Sorts packets into batches, in order, and finds out which are new.
+    async fn sort(
+        &self,
+        examined: impl futures::Stream<Item = Result<Vec<Examined>>>,
+        commit_bytes: usize,
+        refused: Vec<(String, String)>,
+        to_build: mpsc::Sender<Batch>,
+        progress: &Progress,
+    ) -> Result<()> {
+        let mut known = KnownAlerts::new(&self.archive);
+        let mut batch = Batch::default();
+        for (source, why) in refused {
+            batch.refuse_source(source, why);
+        }
+        let mut examined = std::pin::pin!(examined);
+        while let Some(chunk) = examined.try_next().await? {
+            let files = self.files_of(&known, &chunk).await?;
+            for piece in chunk {
+                progress.examined(piece.packets.len() as u64);
+                batch.take(piece, |accepted| decide(&mut known, &files, accepted));
+                if batch.weight() >= commit_bytes {
+                    // The receiver is gone only after an error that it reports itself.
+                    if to_build.send(std::mem::take(&mut batch)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        if !batch.is_empty() {
+            // As above.
+            let _ = to_build.send(batch).await;
+        }
+        Ok(())
+    }
+
+    /// The id columns of the files that can hold one of these packets, by survey.
+    pub async fn files_of(&self, known: &KnownAlerts, chunk: &[Examined]) -> Result<KnownFiles> {
+        let mut ids: BTreeMap<&str, Vec<&Id>> = BTreeMap::new();
+        for packet in chunk.iter().flat_map(|e| &e.packets) {
+            if let Verdict::Accepted(accepted) = &packet.verdict {
+                ids.entry(&accepted.resolved.survey.name).or_default().push(&accepted.keys.alert);
+            }
+        }
+        let snapshot = self.newest.lock().await.clone();
+        let mut files = KnownFiles::default();
+        for (survey, ids) in ids {
+            files.insert(survey.into(), known.prepare(&snapshot, survey, &ids).await?);
+        }
+        Ok(files)
+    }
+
+    /// Makes the files of a batch and puts them. Nobody sees them before the commit.
+    pub async fn build(&self, number: u64, batch: Batch) -> Result<Ready> {
+        let now = Utc::now();
+        let counts = batch.counts();
+        let reasons = batch.reasons.clone();
+        let released = batch.released.clone();
+        let moves: Vec<SourceMove> = batch.moves.values().cloned().collect();
+        let mut ids: BTreeMap<String, HashSet<Id>> = BTreeMap::new();
+        for row in &batch.stored {
+            let survey = row.accepted.resolved.survey.name.clone();
+            ids.entry(survey).or_default().insert(row.accepted.keys.alert.clone());
+        }
+        let name = format!("{}-{number:06}", self.name);
+        let built = tokio::task::spawn_blocking(move || build(batch, &name, now)).await??;
+        let mut entry = self.put(built, now, counts, moves).await?;
+        entry.released = released;
+        Ok(Ready { entry, ids, reasons })
+    }
+
+    async fn put(
+        &self,
+        built: Built,
+        now: chrono::DateTime<Utc>,
+        counts: Counts,
+        moves: Vec<SourceMove>,
+    ) -> Result<Entry> {
+        let store = self.archive.store();
+        let mut entry = Entry::new(now, "ingest");
+        entry.counts = counts;
+        entry.sources = moves;
+        for (digest, header) in built.headers {
+            if self.headers.lock().await.insert(digest.clone()) {
+                store.put(&paths::header(&digest), PutPayload::from(header.shared().to_vec())).await?;
+            }
+        }
+        let snapshot = self.newest.lock().await.clone();
+        for resolved in built.resolved.values() {
+            let fingerprint = resolved.schema.fingerprint();
+            if !snapshot.keeps_schema(fingerprint) {
+                let id = snapshot.registry_id(fingerprint);
+                entry.schemas.push(self.archive.keep_schema(&resolved.schema, id).await?);
+            }
+        }
+        let puts = built.files.into_iter().map(|(file, bytes)| async move {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            store.put_opts(&file.path.as_str().into(), PutPayload::from(bytes), options).await?;
+            Ok::<_, StorageError>(file)
+        });
+        entry.add = stream::iter(puts).buffered(4).try_collect().await?;
+        Ok(entry)
+    }
+
+    /// Commits one batch behind the one before.
+    pub async fn commit(&self, ready: Ready, report: &mut Report, progress: &Progress) -> Result<()> {
+        let Ready { mut entry, ids, reasons } = ready;
+        let counts = entry.counts;
+        let mut newest = self.newest.lock().await;
+        loop {
+            entry.schemas.retain(|schema| !newest.keeps_schema_text(&schema.fingerprint));
+            match self.archive.commit(&newest, entry.clone()).await? {
+                Commit::Done(snapshot) => {
+                    *newest = snapshot;
+                    break;
+                }
+                Commit::Overtaken(newer) => {
+                    if self.brings_same_ids(&newest, &newer, &ids).await? {
+                        return Err(StorageError::new(
+                            ErrorKind::Conflict,
+                            "another ingest has just stored alerts of the same ids; nothing is lost: start it again, \
+                             and what is there already will be counted as duplicate",
+                        ));
+                    }
+                    *newest = newer;
+                }
+            }
+        }
+        report.counts.add(&counts);
+        report.commits += 1;
+        for (reason, n) in reasons {
+            *report.reasons.entry(reason).or_default() += n;
+        }
+        progress.committed(counts.stored.unsigned_abs(), counts.quarantined.unsigned_abs());
+        Ok(())
+    }
+
+    /// True if the commits between two versions stored an alert that a batch takes for new.
+    async fn brings_same_ids(
+        &self,
+        before: &Snapshot,
+        after: &Snapshot,
+        ids: &BTreeMap<String, HashSet<Id>>,
+    ) -> Result<bool> {
+        for (survey, ids) in ids {
+            for file in after.files(Table::Alerts, Some(survey)).filter(|f| f.commit > before.version()) {
+                if known::load(&self.archive, file).await?.keys().any(|id| ids.contains(id)) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Id columns by survey.
+pub(super) type KnownFiles = BTreeMap<Arc<str>, Vec<Arc<Digests>>>;
+
+/// Holds one accepted packet against what is known, and remembers it.
+pub(super) fn decide(known: &mut KnownAlerts, files: &KnownFiles, accepted: &Accepted) -> Known {
+    let name = accepted.resolved.survey.name.as_str();
+    let Some((survey, files)) = files.get_key_value(name) else { return Known::New };
+    let digests = known.digests(files, survey, &accepted.keys.alert);
+    if digests.contains(&accepted.hash) {
+        return Known::Duplicate;
+    }
+    known.accept(survey, &accepted.keys.alert, accepted.hash);
+    match i32::try_from(digests.len()) {
+        Ok(0) => Known::New,
+        Ok(n) => Known::Revision(n),
+        Err(_) => Known::Revision(i32::MAX),
+    }
+}

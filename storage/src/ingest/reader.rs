@@ -1,0 +1,379 @@
+//! Reading inputs from front to back on a thread of its own: unpacking gzip and tar, cutting containers into blocks.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use noctuary_packet::blocks::Blocks;
+use noctuary_packet::container::MAGIC;
+use noctuary_packet::frame::{KEPT_OF_TOO_LARGE, MAX_PACKET_BYTES};
+use noctuary_packet::hash::PacketHash;
+use noctuary_packet::reason::{Reason, Rejection};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::Sender;
+
+use super::item::{Broken, Item, Payload};
+use super::progress::Progress;
+use super::source::{From, Input, looks_like_alerts};
+use crate::log::SourceId;
+use crate::snapshot::Snapshot;
+
+/// Pieces travel in chunks of about this many bytes.
+const CHUNK_BYTES: usize = 8 << 20;
+const CHUNK_ITEMS: usize = 2_048;
+/// Enough of a file to know what it is: a tar says so at byte 257.
+const SNIFF_BYTES: usize = 512;
+
+/// The one who listens has gone; there is nothing left to read for.
+struct Gone;
+
+/// Reads inputs and sends chunks of pieces.
+pub(super) struct Reader {
+    to: Sender<Vec<Item>>,
+    chunk: Vec<Item>,
+    weight: usize,
+    progress: Arc<Progress>,
+}
+
+impl Reader {
+    pub fn new(to: Sender<Vec<Item>>, progress: Arc<Progress>) -> Self {
+        Self { to, chunk: Vec::new(), weight: 0, progress }
+    }
+
+    /// Reads everything that the snapshot has not got yet.
+    pub fn run(mut self, inputs: Vec<Input>, snapshot: &Snapshot) {
+        for input in inputs {
+            let position = snapshot.position(&input.id);
+            if position.complete {
+                self.progress.skip(input.size);
+                continue;
+            }
+            if self.input(input, position.at).is_err() {
+                return;
+            }
+        }
+        // Nobody listens any more if this fails, and nobody needs it.
+        let _ = self.flush();
+    }
+
+    fn input(&mut self, input: Input, from: u64) -> Result<(), Gone> {
+        self.progress.begin(&input.id.url);
+        let mut out = Pieces { reader: self, source: Arc::new(input.id), next: 0, from, member: None, broken: 0 };
+        match input.from {
+            From::File(path) => match File::open(&path) {
+                Ok(file) => out.stream(Counted::new(file, &out.progress()), &path)?,
+                Err(e) => out.broken(broken_source(&e), Vec::new())?,
+            },
+            From::Stdin => out.stream(Counted::new(std::io::stdin(), &out.progress()), Path::new("-"))?,
+            From::Packets(packets) => {
+                for packet in packets {
+                    out.progress().read(packet.len() as u64);
+                    out.packets(&packet[..], &packet)?;
+                }
+            }
+        }
+        out.put(0, || Payload::End)
+    }
+
+    fn push(&mut self, item: Item) -> Result<(), Gone> {
+        self.weight += item.weight();
+        self.chunk.push(item);
+        if self.weight >= CHUNK_BYTES || self.chunk.len() >= CHUNK_ITEMS { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Gone> {
+        self.weight = 0;
+        let chunk = std::mem::take(&mut self.chunk);
+        if chunk.is_empty() { Ok(()) } else { self.to.blocking_send(chunk).map_err(|_| Gone) }
+    }
+}
+
+/// Numbers the pieces of one input and drops those that the archive has.
+struct Pieces<'r> {
+    reader: &'r mut Reader,
+    source: Arc<SourceId>,
+    next: u64,
+    from: u64,
+    member: Option<Arc<str>>,
+    /// Pieces that could not be read.
+    broken: u64,
+}
+
+impl Pieces<'_> {
+    fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.reader.progress)
+    }
+
+    fn put(&mut self, offset: u64, payload: impl FnOnce() -> Payload) -> Result<(), Gone> {
+        let piece = self.next;
+        self.next += 1;
+        let payload = payload();
+        self.broken += u64::from(matches!(payload, Payload::Broken(_)));
+        if piece < self.from {
+            return Ok(());
+        }
+        let item = Item { source: Arc::clone(&self.source), piece, member: self.member.clone(), offset, payload };
+        self.reader.push(item)
+    }
+
+    fn broken(&mut self, rejection: Rejection, bytes: Vec<u8>) -> Result<(), Gone> {
+        self.put(0, || Payload::Broken(Broken::whole(rejection, bytes.into())))
+    }
+
+    /// A file: gzip'd or not, a tar or not.
+    fn stream(&mut self, input: impl Read, path: &Path) -> Result<(), Gone> {
+        let mut input = BufReader::with_capacity(1 << 20, input);
+        let head = match sniff(&mut input, 2) {
+            Ok(head) => head,
+            Err(e) => return self.broken(broken_source(&e), Vec::new()),
+        };
+        let whole = head.clone().chain_with(input);
+        if head.bytes.starts_with(&[0x1f, 0x8b]) {
+            self.unpacked(flate2::read::MultiGzDecoder::new(whole), path)
+        } else {
+            self.unpacked(whole, path)
+        }
+    }
+
+    fn unpacked(&mut self, mut input: impl Read, path: &Path) -> Result<(), Gone> {
+        let head = match sniff(&mut input, SNIFF_BYTES) {
+            Ok(head) => head,
+            Err(e) => return self.broken(broken_source(&e), Vec::new()),
+        };
+        let name = path.to_string_lossy().to_lowercase();
+        let is_tar = head.bytes.get(257..262) == Some(b"ustar")
+            || [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end));
+        let whole = head.clone().chain_with(input);
+        if is_tar { self.tar(whole) } else { self.packets(whole, &head.bytes) }
+    }
+
+    fn tar(&mut self, input: impl Read) -> Result<(), Gone> {
+        let mut archive = tar::Archive::new(input);
+        let entries = match archive.entries() {
+            Ok(entries) => entries,
+            Err(e) => return self.broken(broken_source(&e), Vec::new()),
+        };
+        let mut members = 0;
+        let mut member_broke = false;
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                // The end of a tar that is cut inside a member has been told with that member.
+                Err(_) if member_broke => break,
+                Err(e) => {
+                    self.member = None;
+                    let what = format!("the tar cannot be read behind member {members} ({e})");
+                    return self.broken(Rejection::new(Reason::SourceBroken, what), Vec::new());
+                }
+            };
+            members += 1;
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let path = entry.path().map_or_else(|_| "?".into(), |p| p.to_path_buf());
+            if !looks_like_alerts(&path) {
+                self.progress().skipped(format!("{}!{}", self.source.url, path.display()));
+                continue;
+            }
+            self.member = Some(path.to_string_lossy().into());
+            let before = self.broken;
+            self.member(entry)?;
+            member_broke = self.broken > before;
+        }
+        self.member = None;
+        if members == 0 {
+            return self.broken(Rejection::new(Reason::Empty, "a tar without members"), Vec::new());
+        }
+        Ok(())
+    }
+
+    /// A member of a tar; it may be gzip'd, and it ends before its stated size if the tar is cut short.
+    fn member<R: Read>(&mut self, mut entry: tar::Entry<'_, R>) -> Result<(), Gone> {
+        let stated = entry.size();
+        let mut read = Counted { input: &mut entry, bytes: 0, progress: None };
+        let head = match sniff(&mut read, 4) {
+            Ok(head) => head,
+            Err(e) => return self.broken(broken_source(&e), Vec::new()),
+        };
+        if head.bytes.starts_with(&MAGIC) {
+            return self.packets(head.clone().chain_with(read), &head.bytes);
+        }
+        let packed = head.bytes.starts_with(&[0x1f, 0x8b]);
+        let whole = head.chain_with(&mut read);
+        if packed {
+            let mut unpacked = flate2::read::MultiGzDecoder::new(whole);
+            return match sniff(&mut unpacked, 4) {
+                Ok(head) => self.packets(head.clone().chain_with(unpacked), &head.bytes),
+                Err(e) => self.broken(Rejection::new(Reason::Corrupt, format!("does not unpack ({e})")), Vec::new()),
+            };
+        }
+        let (message, error) = message(whole);
+        if let (None, Message::Whole(bytes)) = (&error, &message)
+            && (bytes.len() as u64) < stated
+        {
+            let what = format!("the tar ends after {} of the {stated} bytes of this member", bytes.len());
+            return self.broken(Rejection::new(Reason::SourceBroken, what), bytes.clone());
+        }
+        self.message(message, error)
+    }
+
+    /// A container, or one message.
+    fn packets(&mut self, input: impl Read, head: &[u8]) -> Result<(), Gone> {
+        if !head.starts_with(&MAGIC) {
+            let (message, error) = message(input);
+            return self.message(message, error);
+        }
+        // What was read of a header that turns out to be none is kept, so that nothing is lost.
+        let mut input = Kept { input, kept: Vec::new(), keep: true };
+        let blocks = match Blocks::open(&mut input) {
+            Ok(blocks) => blocks,
+            Err(rejection) => {
+                let start = std::mem::take(&mut input.kept);
+                input.keep = false;
+                let (message, _) = message(start.as_slice().chain(&mut input));
+                return match message {
+                    Message::Whole(bytes) => self.broken(rejection, bytes),
+                    Message::TooLarge(mut broken) => {
+                        broken.rejection = rejection;
+                        self.put(0, || Payload::Broken(broken))
+                    }
+                };
+            }
+        };
+        let header = Arc::clone(blocks.header());
+        let mut any = false;
+        for block in blocks {
+            any = true;
+            match block {
+                Ok(block) => self.put(block.offset, || Payload::Block {
+                    header: Arc::clone(&header),
+                    records: block.records,
+                    bytes: block.bytes.into(),
+                })?,
+                Err(lost) => {
+                    let hash = PacketHash::of(&[&lost.bytes]);
+                    let (bytes, length) = (Bytes::from(lost.bytes), lost.length);
+                    self.put(lost.offset, || {
+                        Payload::Broken(Broken { rejection: lost.rejection, bytes, length, hash })
+                    })?;
+                }
+            }
+        }
+        if !any {
+            let what = "a container without blocks";
+            return self.broken(Rejection::new(Reason::Empty, what), header.bytes().to_vec());
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: Message, error: Option<Rejection>) -> Result<(), Gone> {
+        match (message, error) {
+            (Message::TooLarge(broken), _) => self.put(0, || Payload::Broken(broken)),
+            (Message::Whole(bytes), Some(rejection)) => self.broken(rejection, bytes),
+            (Message::Whole(bytes), None) => self.put(0, || Payload::Message(bytes.into())),
+        }
+    }
+}
+
+enum Message {
+    Whole(Vec<u8>),
+    TooLarge(Broken),
+}
+
+/// Reads a message whole, up to the size limit; of a larger one the beginning and the digest. An error comes with
+/// what could be read before it.
+fn message(mut input: impl Read) -> (Message, Option<Rejection>) {
+    let corrupt = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
+            Rejection::new(Reason::Corrupt, format!("does not unpack ({e})"))
+        }
+        _ => broken_source(&e),
+    };
+    let mut bytes = Vec::new();
+    if let Err(e) = input.by_ref().take(MAX_PACKET_BYTES as u64 + 1).read_to_end(&mut bytes) {
+        return (Message::Whole(bytes), Some(corrupt(e)));
+    }
+    if bytes.len() <= MAX_PACKET_BYTES {
+        return (Message::Whole(bytes), None);
+    }
+    let mut hash = Sha256::new();
+    hash.update(&bytes);
+    let mut length = bytes.len() as u64;
+    bytes.truncate(KEPT_OF_TOO_LARGE);
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(n @ 1..) = input.read(&mut buffer) {
+        hash.update(&buffer[..n]);
+        length += n as u64;
+    }
+    let what = format!("{length} bytes; packets of up to {} MiB are stored", MAX_PACKET_BYTES >> 20);
+    let rejection = Rejection::new(Reason::TooLarge, what);
+    (
+        Message::TooLarge(Broken { rejection, bytes: bytes.into(), length, hash: PacketHash(hash.finalize().into()) }),
+        None,
+    )
+}
+
+fn broken_source(error: &std::io::Error) -> Rejection {
+    Rejection::new(Reason::SourceBroken, format!("could not be read ({error})"))
+}
+
+/// The first bytes of an input, which will be read again.
+#[derive(Clone)]
+struct Head {
+    bytes: Vec<u8>,
+}
+
+impl Head {
+    fn chain_with<R: Read>(self, rest: R) -> impl Read {
+        std::io::Cursor::new(self.bytes).chain(rest)
+    }
+}
+
+fn sniff(input: &mut impl Read, n: usize) -> std::io::Result<Head> {
+    let mut bytes = Vec::with_capacity(n);
+    input.by_ref().take(n as u64).read_to_end(&mut bytes)?;
+    Ok(Head { bytes })
+}
+
+/// Reports what is read of a file as it lies on disk.
+struct Counted<R> {
+    input: R,
+    bytes: u64,
+    progress: Option<Arc<Progress>>,
+}
+
+impl<R> Counted<R> {
+    fn new(input: R, progress: &Arc<Progress>) -> Self {
+        Self { input, bytes: 0, progress: Some(Arc::clone(progress)) }
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        self.bytes += n as u64;
+        if let Some(progress) = &self.progress {
+            progress.read(n as u64);
+        }
+        Ok(n)
+    }
+}
+
+/// Remembers what is read while `keep` is set, within the limit of a header.
+struct Kept<R> {
+    input: R,
+    kept: Vec<u8>,
+    keep: bool,
+}
+
+impl<R: Read> Read for Kept<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        if self.keep && self.kept.len() <= noctuary_packet::container::MAX_HEADER_BYTES {
+            self.kept.extend_from_slice(&buffer[..n]);
+        }
+        Ok(n)
+    }
+}

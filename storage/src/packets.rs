@@ -1,0 +1,271 @@
+//! Giving packets back, byte for byte.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Int32Type, Int64Type};
+use futures::TryStreamExt;
+use noctuary_packet::container::{Header, MAGIC, put_block_prefix};
+use noctuary_packet::cursor::put_long;
+use noctuary_packet::frame::Frame;
+use noctuary_packet::hash::PacketHash;
+use noctuary_packet::id::Id;
+use noctuary_packet::schema::{Fingerprint, RegistryId, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::RowSelection;
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+
+use crate::access::Access;
+use crate::archive::Archive;
+use crate::error::{Result, StorageError};
+use crate::log::DataFile;
+use crate::snapshot::Snapshot;
+use crate::tables::{RIGHTS, Table};
+
+/// Rows of a batch of packets: 64 of 300 KB are 20 MB.
+pub(crate) const BATCH_ROWS: usize = 64;
+/// Marker of the containers that we write ourselves; any sixteen bytes will do, and the same ones make the same file.
+const OWN_MARKER: [u8; 16] = *b"noctuary-packet\n";
+
+/// A packet of the archive.
+#[derive(Debug, Clone)]
+pub struct StoredPacket {
+    /// Its survey.
+    pub survey: String,
+    /// Its id.
+    pub alert: Id,
+    /// 0 for the first packet of this id, 1 for the next with other bytes, and so on.
+    pub revision: i32,
+    /// Label of who may see it.
+    pub rights: String,
+    /// What it was wrapped in.
+    pub frame: Frame,
+    /// The schema that wrote it.
+    pub schema: Arc<Schema>,
+    /// The datum, exactly.
+    pub datum: Vec<u8>,
+    /// SHA-256 of the packet as transmitted, taken when it came.
+    pub hash: PacketHash,
+    /// The commit that stored it.
+    pub commit: u64,
+}
+
+impl StoredPacket {
+    /// The packet as it was transmitted. One that came in a container is the container of this one record; if the
+    /// container was compressed, the record is here compressed anew.
+    ///
+    /// # Errors
+    /// When the compressor of a compressed container fails.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        match &self.frame {
+            Frame::Container { header } => Ok(self.frame.wrap(&header.codec().compress(&self.datum)?)),
+            frame => Ok(frame.wrap(&self.datum)),
+        }
+    }
+
+    /// An object container file that any Avro reader opens: the packet itself if it came in one, else its datum
+    /// behind a header with its schema.
+    ///
+    /// # Errors
+    /// As [`StoredPacket::bytes`].
+    pub fn container(&self) -> Result<Vec<u8>> {
+        if matches!(self.frame, Frame::Container { .. }) {
+            return self.bytes();
+        }
+        let mut file = MAGIC.to_vec();
+        put_long(&mut file, 2);
+        for (key, value) in [("avro.codec", "null"), ("avro.schema", self.schema.json())] {
+            for text in [key, value] {
+                put_long(&mut file, text.len() as i64);
+                file.extend_from_slice(text.as_bytes());
+            }
+        }
+        put_long(&mut file, 0);
+        file.extend_from_slice(&OWN_MARKER);
+        put_block_prefix(&mut file, 1, self.datum.len());
+        file.extend_from_slice(&self.datum);
+        file.extend_from_slice(&OWN_MARKER);
+        Ok(file)
+    }
+
+    /// True if frame and datum have the digest that the packet had when it came.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        let (before, after) = self.frame.around(self.datum.len());
+        PacketHash::of(&[&before, &self.datum, &after]) == self.hash
+    }
+}
+
+/// Finds the packets of an alert: all its revisions, of one survey or of all.
+///
+/// What the reader may not see is not found.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Damaged`] if a packet is no longer what was put there.
+pub async fn find(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    id: &str,
+    survey: Option<&str>,
+    access: &Access,
+) -> Result<Vec<StoredPacket>> {
+    if let Some(survey) = survey
+        && snapshot.survey(survey).is_none()
+    {
+        let known: Vec<String> = snapshot.survey_names().into_iter().collect();
+        return Err(StorageError::invalid(format!("no survey is called {survey:?}; known: {}", known.join(", "))));
+    }
+    let wanted: Vec<Id> = id.parse().map(Id::Number).into_iter().chain([Id::from(id)]).collect();
+    let mut found = Vec::new();
+    for file in snapshot.files(Table::Packets, survey) {
+        let Some((least, greatest)) = &file.stats.alert else { continue };
+        if wanted.iter().any(|id| least <= id && id <= greatest)
+            && file.stats.rights.keys().any(|label| access.allows(Some(label)))
+        {
+            found.extend(find_in(archive, snapshot, file, &wanted, access).await?);
+        }
+    }
+    found.sort_by(|a, b| (&a.survey, a.revision, a.commit).cmp(&(&b.survey, b.revision, b.commit)));
+    if let Some(broken) = found.iter().find(|p| !p.is_intact()) {
+        return Err(StorageError::damaged(format!(
+            "the packet of alert {} (revision {}) is not what was received; run `noctuary verify`",
+            broken.alert, broken.revision
+        )));
+    }
+    Ok(found)
+}
+
+async fn find_in(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    file: &DataFile,
+    wanted: &[Id],
+    access: &Access,
+) -> Result<Vec<StoredPacket>> {
+    let builder = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", RIGHTS]);
+    let mut keys = builder.with_projection(mask).build()?;
+    let mut rows = Vec::new();
+    let mut first = 0;
+    while let Some(batch) = keys.try_next().await? {
+        let ids = ids(&batch, file)?;
+        let rights = text(&batch, RIGHTS, file)?;
+        rows.extend(
+            (0..batch.num_rows())
+                .filter(|row| {
+                    let label = rights.is_valid(*row).then(|| rights.value(*row));
+                    wanted.contains(&ids.get(*row)) && access.allows(label)
+                })
+                .map(|row| first + row),
+        );
+        first += batch.num_rows();
+    }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let selection = RowSelection::from_consecutive_ranges(rows.iter().map(|row| *row..row + 1), first);
+    read_rows(archive, snapshot, file, Some(selection)).await
+}
+
+/// Reads packets of a file, all or some.
+async fn read_rows(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    file: &DataFile,
+    selection: Option<RowSelection>,
+) -> Result<Vec<StoredPacket>> {
+    let mut builder = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?.with_batch_size(BATCH_ROWS);
+    if let Some(selection) = selection {
+        builder = builder.with_row_selection(selection);
+    }
+    let mut batches = builder.build()?;
+    let mut packets = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        packets.extend(decode(archive, snapshot, file, &batch).await?);
+    }
+    Ok(packets)
+}
+
+/// The packets of a batch of the table.
+pub(crate) async fn decode(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    file: &DataFile,
+    batch: &RecordBatch,
+) -> Result<Vec<StoredPacket>> {
+    let damaged = |what: &str| StorageError::damaged(format!("{}: {what}", file.path));
+    let schema = file
+        .schema
+        .as_deref()
+        .and_then(Fingerprint::from_hex)
+        .and_then(|f| snapshot.schemas().get(f))
+        .ok_or_else(|| damaged("its schema is not in the archive"))?;
+    let column = |name: &str| batch.column_by_name(name).ok_or_else(|| damaged(&format!("no column {name}")));
+    let ids = ids(batch, file)?;
+    let revisions = column("_revision")?.as_primitive_opt::<Int32Type>().ok_or_else(|| damaged("_revision"))?;
+    let rights = text(batch, RIGHTS, file)?;
+    let hashes = column("_sha256")?.as_fixed_size_binary_opt().ok_or_else(|| damaged("_sha256"))?;
+    let frames = text(batch, "_frame", file)?;
+    let registry = column("_schema_id")?.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged("_schema_id"))?;
+    let headers = text(batch, "_header", file)?;
+    let syncs = column("_sync")?.as_fixed_size_binary_opt().ok_or_else(|| damaged("_sync"))?;
+    let datums = column("_datum")?.as_binary_opt::<i64>().ok_or_else(|| damaged("_datum"))?;
+    let mut packets = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let frame = match frames.value(row) {
+            "confluent" => Frame::Confluent(RegistryId(
+                u32::try_from(registry.value(row)).map_err(|_| damaged("a schema id out of range"))?,
+            )),
+            "container" => {
+                let mut header = archive.header(headers.value(row)).await?.to_vec();
+                header.extend_from_slice(syncs.value(row));
+                Frame::Container { header: Header::parse(&header)?.0 }
+            }
+            "bare" => Frame::Bare,
+            other => return Err(damaged(&format!("a frame of kind {other:?}"))),
+        };
+        packets.push(StoredPacket {
+            survey: file.survey.clone().unwrap_or_default(),
+            alert: ids.get(row),
+            revision: revisions.value(row),
+            rights: rights.value(row).to_owned(),
+            frame,
+            schema: Arc::clone(schema),
+            datum: datums.value(row).to_vec(),
+            hash: PacketHash(hashes.value(row).try_into().map_err(|_| damaged("a digest of another length"))?),
+            commit: file.commit,
+        });
+    }
+    Ok(packets)
+}
+
+/// The ids of a batch, numbers or text.
+pub(crate) enum Ids<'a> {
+    Numbers(&'a arrow::array::Int64Array),
+    Texts(&'a arrow::array::StringArray),
+}
+
+impl Ids<'_> {
+    pub fn get(&self, row: usize) -> Id {
+        match self {
+            Self::Numbers(ids) => Id::Number(ids.value(row)),
+            Self::Texts(ids) => Id::from(ids.value(row)),
+        }
+    }
+}
+
+/// The column of alert ids.
+pub(crate) fn ids<'a>(batch: &'a RecordBatch, file: &DataFile) -> Result<Ids<'a>> {
+    let column = batch.column_by_name("_alert");
+    let numbers = column.and_then(|c| c.as_primitive_opt::<Int64Type>()).map(Ids::Numbers);
+    let texts = || column.and_then(|c| c.as_string_opt::<i32>()).map(Ids::Texts);
+    numbers.or_else(texts).ok_or_else(|| StorageError::damaged(format!("{}: no column of alert ids", file.path)))
+}
+
+/// A column of text.
+pub(crate) fn text<'a>(batch: &'a RecordBatch, name: &str, file: &DataFile) -> Result<&'a arrow::array::StringArray> {
+    batch
+        .column_by_name(name)
+        .and_then(|c| c.as_string_opt::<i32>())
+        .ok_or_else(|| StorageError::damaged(format!("{}: no column {name} of text", file.path)))
+}

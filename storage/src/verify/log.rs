@@ -1,0 +1,58 @@
+//! P3 (whole) and P5 (as of): the log and the files that it names.
+
+use std::collections::BTreeMap;
+
+use object_store::ObjectStoreExt;
+
+use super::Check;
+use crate::archive::Archive;
+use crate::error::Result;
+use crate::log::{Log, SourceId};
+use crate::snapshot::{Snapshot, State};
+
+pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Result<Vec<Check>> {
+    let mut entries = Check::new("P3", "versions of the log, one after the other");
+    let mut sources = Check::new("P3", "moves of sources that begin where the one before ended");
+    let mut present = Check::new("P5", "files of all versions, undone ones too, that are there with their length");
+    let mut replayed = Check::new("P5", "versions that follow from the ones before, as a reader sees them");
+    let log = Log::new(std::sync::Arc::clone(archive.store()));
+    let mut state = State::default();
+    let mut positions: BTreeMap<SourceId, u64> = BTreeMap::new();
+    for version in 0..=snapshot.version() {
+        let entry = match log.read(version).await {
+            Ok(Some(entry)) => entry,
+            Ok(None) => {
+                entries.hold(false, || format!("version {version} is missing"));
+                continue;
+            }
+            Err(e) => {
+                entries.hold(false, || format!("version {version}: {e}"));
+                continue;
+            }
+        };
+        entries.look();
+        for step in &entry.sources {
+            let at = positions.get(&step.source).copied().unwrap_or(0);
+            sources.hold(step.from == at && step.to >= step.from, || {
+                format!("version {version} takes {} from {}, it stood at {at}", step.source.url, step.from)
+            });
+            positions.insert(step.source.clone(), step.to);
+        }
+        for file in &entry.add {
+            let found = archive.store().head(&file.path.as_str().into()).await;
+            present.hold(found.as_ref().is_ok_and(|meta| meta.size == file.bytes), || match found {
+                Ok(meta) => format!("{} has {} bytes, the log says {}", file.path, meta.size, file.bytes),
+                Err(e) => format!("{}: {e}", file.path),
+            });
+        }
+        let holds = state.check(&entry).is_ok() || version == 0;
+        replayed.hold(holds, || format!("version {version} does not follow from version {}", state.version));
+        let rolled_back = entry.rollback_to.is_some();
+        state.apply(version, entry);
+        if rolled_back {
+            positions = state.sources.iter().map(|(source, position)| (source.clone(), position.at)).collect();
+        }
+    }
+    replayed.hold(state == *snapshot.state, || "the state of the newest version is not what its log adds up to".into());
+    Ok(vec![entries, sources, present, replayed])
+}

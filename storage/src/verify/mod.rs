@@ -1,0 +1,130 @@
+//! Proving the promises on what lies in the archive now.
+
+mod ledger;
+mod log;
+mod packets;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use noctuary_packet::time::Night;
+
+use crate::archive::Archive;
+use crate::error::Result;
+use crate::log::DataFile;
+use crate::snapshot::Snapshot;
+
+/// What to look at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VerifyOptions {
+    /// Packets of this night only.
+    pub night: Option<Night>,
+    /// About so many packets, spread evenly over the files, instead of all.
+    pub sample: Option<u64>,
+}
+
+/// How far it has come.
+#[derive(Debug, Default)]
+pub struct VerifyProgress {
+    total: AtomicU64,
+    done: AtomicU64,
+}
+
+impl VerifyProgress {
+    /// Bytes of files to look at.
+    pub fn total_bytes(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
+
+    /// Bytes of files looked at.
+    pub fn done_bytes(&self) -> u64 {
+        self.done.load(Relaxed)
+    }
+
+    fn expect(&self, bytes: u64) {
+        self.total.fetch_add(bytes, Relaxed);
+    }
+
+    fn did(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Relaxed);
+    }
+}
+
+/// One promise, or one side of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Which: `P1`.
+    pub promise: &'static str,
+    /// What was looked at.
+    pub what: &'static str,
+    /// How many of them.
+    pub examined: u64,
+    /// How many were wrong.
+    pub failed: u64,
+    /// What is wrong with the first of them.
+    pub failures: Vec<String>,
+}
+
+/// Failures that are written out; the rest are counted.
+const SHOWN_FAILURES: usize = 100;
+
+impl Check {
+    fn new(promise: &'static str, what: &'static str) -> Self {
+        Self { promise, what, examined: 0, failed: 0, failures: Vec::new() }
+    }
+
+    fn look(&mut self) {
+        self.examined += 1;
+    }
+
+    fn fail(&mut self, what: impl Into<String>) {
+        self.failed += 1;
+        if self.failures.len() < SHOWN_FAILURES {
+            self.failures.push(what.into());
+        }
+    }
+
+    /// Counts one, and what is wrong with it if something is.
+    fn hold(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        self.look();
+        if !holds {
+            self.fail(what());
+        }
+    }
+}
+
+/// The outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// The version that was looked at.
+    pub version: u64,
+    /// The checks, in the order of the promises.
+    pub checks: Vec<Check>,
+}
+
+impl VerifyReport {
+    /// True if every promise holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.checks.iter().all(|c| c.failed == 0)
+    }
+}
+
+/// Looks at the log, every file, every packet and the ledger of a version.
+///
+/// # Errors
+/// When storage cannot be read at all. Damage is not an error but a failed check.
+pub async fn verify(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    options: &VerifyOptions,
+    progress: &Arc<VerifyProgress>,
+) -> Result<VerifyReport> {
+    let files: Vec<Arc<DataFile>> = snapshot.state.files.clone();
+    progress.expect(files.iter().map(|f| f.bytes).sum());
+    let mut checks = packets::check(archive, snapshot, options, progress).await?;
+    checks.extend(log::check(archive, snapshot).await?);
+    checks.extend(ledger::check(archive, snapshot).await?);
+    checks.sort_by_key(|c| c.promise);
+    Ok(VerifyReport { version: snapshot.version(), checks })
+}
