@@ -26,7 +26,7 @@ impl Location {
     /// `AWS_ENDPOINT_URL` (and `AWS_ALLOW_HTTP=true` for one without TLS). The store must honour conditional puts.
     ///
     /// # Errors
-    /// When the text is neither, or the folder cannot be made.
+    /// When the text is neither.
     pub fn parse(text: &str) -> Result<Self> {
         if let Some(rest) = text.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -50,18 +50,17 @@ impl Location {
         Self::folder(&folder)
     }
 
-    /// A folder, made if it is not there.
+    /// A folder. It is made when something is put there, and not before: a reader's typing error leaves no trace.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When the path cannot be made absolute.
     pub fn folder(folder: &Path) -> Result<Self> {
         let doing = || format!("could not use the folder {}", folder.display());
-        std::fs::create_dir_all(folder).map_err(|e| StorageError::from(e).during(doing()))?;
-        let folder = folder.canonicalize().map_err(|e| StorageError::from(e).during(doing()))?;
+        let folder = std::path::absolute(folder).map_err(|e| StorageError::from(e).during(doing()))?;
         let url = Url::from_directory_path(&folder)
             .map_err(|()| StorageError::invalid(format!("{} is not an absolute path", folder.display())))?;
-        let store = LocalFileSystem::new_with_prefix(&folder)?;
-        Ok(Self { url, store: Arc::new(store) })
+        let prefix = object_store::path::Path::from_absolute_path(&folder).map_err(object_store::Error::from)?;
+        Ok(Self { url, store: Arc::new(PrefixStore::new(LocalFileSystem::new(), prefix)) })
     }
 
     /// Memory, for tests and experiments: gone with the process.

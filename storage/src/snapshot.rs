@@ -39,7 +39,7 @@ pub struct State {
 /// How far a source has been taken in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Packets taken in.
+    /// Pieces taken in, as [`SourceMove`] counts them.
     pub at: u64,
     /// True if nothing is left.
     pub complete: bool,
@@ -84,7 +84,7 @@ impl State {
                 return Err(StorageError::new(
                     crate::error::ErrorKind::Conflict,
                     format!(
-                        "{} has been taken in up to packet {committed} by another ingest, and this one was at {}; \
+                        "{} has been taken in up to piece {committed} by another ingest, and this one was at {}; \
                          nothing is lost: start it again to go on from there",
                         step.source.url, step.from
                     ),

@@ -141,7 +141,8 @@ pub struct SourceId {
     pub mark: String,
 }
 
-/// How far a source has been taken in, in packets from its beginning.
+/// How far a source has been taken in, in pieces from its beginning: files, members of a tar, blocks of a container,
+/// and at last its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceMove {
     /// Which.
