@@ -1,1 +1,43 @@
-//! x
+//! SQL over the archive.
+//!
+//! A [`Session`] sees one version of the archive with one reader's rights. It has a schema for each survey, with the
+//! table `alerts` in the packet's own shape, and the schema `archive` with what the archive knows of itself.
+//!
+//! ```no_run
+//! # async fn ask(archive: noctuary_storage::Archive) -> noctuary_engine::Result<()> {
+//! use noctuary_engine::{Engine, EngineOptions, SessionOptions};
+//!
+//! let engine = Engine::new(archive, EngineOptions::default())?;
+//! let session = engine.session(SessionOptions::default()).await?;
+//! let bright = session.plan("SELECT diaSourceId, diaSource.psfFlux FROM lsst.alerts WHERE diaSource.snr > 10").await?;
+//! let mut rows = bright.execute().await?;
+//! # Ok(()) }
+//! ```
+
+mod adapter;
+mod aliases;
+mod catalog;
+mod columns;
+mod conditions;
+mod convert;
+mod describe;
+mod engine;
+mod error;
+mod guard;
+mod hints;
+mod merge;
+mod names;
+mod plan;
+mod pruning;
+mod reader;
+mod session;
+mod sky;
+mod sql;
+mod system;
+mod table;
+
+pub use describe::Described;
+pub use engine::{Engine, EngineOptions, Extension, SessionOptions};
+pub use error::{EngineError, ErrorKind, Result};
+pub use plan::Planned;
+pub use session::Session;

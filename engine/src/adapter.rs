@@ -1,0 +1,176 @@
+//! Questions are asked in the columns of the table; here they are put in the columns of one file.
+//!
+//! A field access is followed down to the leaf, so that only that leaf is read and no sibling is looked at. What the
+//! file does not have is null.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::functions::core::getfield::GetFieldFunc;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
+use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
+use datafusion::physical_plan::PhysicalExpr;
+
+use crate::convert::Convert;
+use crate::merge::{Kind, Place, stored};
+
+/// Makes an adapter for each file.
+#[derive(Debug)]
+pub(crate) struct AdapterFactory {
+    places: Arc<Vec<Place>>,
+}
+
+impl AdapterFactory {
+    /// For a table with these columns; columns that are not among them are taken by their name.
+    pub(crate) fn new(places: Arc<Vec<Place>>) -> Self {
+        Self { places }
+    }
+}
+
+impl PhysicalExprAdapterFactory for AdapterFactory {
+    fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        Ok(Arc::new(Adapter { places: Arc::clone(&self.places), table, file }))
+    }
+}
+
+#[derive(Debug)]
+struct Adapter {
+    places: Arc<Vec<Place>>,
+    table: SchemaRef,
+    file: SchemaRef,
+}
+
+impl PhysicalExprAdapter for Adapter {
+    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        expr.transform_down(|expr| {
+            let adapted = match (expr.downcast_ref::<Column>(), self.access(&expr)) {
+                (Some(column), _) => Some(self.column(column)?),
+                (None, Some((column, access))) => self.leaf(&column, &access)?,
+                (None, None) => None,
+            };
+            Ok(match adapted {
+                Some(new) => Transformed::new(new, true, TreeNodeRecursion::Jump),
+                None => Transformed::no(expr),
+            })
+        })
+        .data()
+    }
+}
+
+/// A field access: the function that does it, and the names on the way.
+struct Access<'e> {
+    function: &'e ScalarFunctionExpr,
+    path: Vec<String>,
+}
+
+impl Adapter {
+    /// The column and path of `get_field(column, 'a', 'b')` or of such calls inside each other.
+    fn access<'e>(&self, expr: &'e Arc<dyn PhysicalExpr>) -> Option<(String, Access<'e>)> {
+        let function = ScalarFunctionExpr::try_downcast_func::<GetFieldFunc>(expr.as_ref())?;
+        let (source, keys) = function.args().split_first()?;
+        let (column, mut path) = match source.downcast_ref::<Column>() {
+            Some(column) => (column.name().to_owned(), Vec::new()),
+            None => self.access(source).map(|(column, access)| (column, access.path))?,
+        };
+        for key in keys {
+            path.push(key.downcast_ref::<Literal>()?.value().try_as_str().flatten()?.to_owned());
+        }
+        Some((column, Access { function, path }))
+    }
+
+    fn place(&self, name: &str) -> Option<&Place> {
+        self.places.iter().find(|p| p.name == name)
+    }
+
+    fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
+        let Some(place) = self.place(column.name()) else { return self.key(column) };
+        let Some((at, field)) = stored(place, self.file.fields()) else { return null(place) };
+        let source: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+        Ok(adapted(source, field.data_type(), &place.kind))
+    }
+
+    /// Columns that every file of a table has under the same name.
+    fn key(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
+        let wanted = self.table.field_with_name(column.name())?;
+        let Some((at, field)) = self.file.fields().find(column.name()) else {
+            return Ok(Arc::new(Literal::new(ScalarValue::try_from(wanted.data_type())?)));
+        };
+        let source: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+        if field.data_type() == wanted.data_type() {
+            return Ok(source);
+        }
+        Ok(Arc::new(CastExpr::new_with_target_field(source, Arc::new(wanted.clone()), None)))
+    }
+
+    /// The leaf that a path leads to; `None` if it leads through something that has no fields, such as a map.
+    fn leaf(&self, column: &str, access: &Access<'_>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(mut place) = self.place(column) else { return Ok(None) };
+        let mut found = stored(place, self.file.fields());
+        let mut names: Vec<&str> = Vec::new();
+        let Some((root, _)) = found else {
+            return match self.target(place, &access.path) {
+                Some(place) => null(place).map(Some),
+                None => Ok(None),
+            };
+        };
+        for name in &access.path {
+            let Kind::Record(children) = &place.kind else { return Ok(None) };
+            let Some(child) = children.iter().find(|c| c.name == *name) else { return Ok(None) };
+            found = found.and_then(|(_, field)| match field.data_type() {
+                DataType::Struct(fields) => stored(child, fields),
+                _ => None,
+            });
+            names.push(&child.stored);
+            place = child;
+        }
+        let Some((_, field)) = found else { return null(place).map(Some) };
+        let root: Arc<dyn PhysicalExpr> = Arc::new(Column::new(self.file.field(root).name(), root));
+        let leaf = get_field(access.function, root, &names, &self.file)?;
+        Ok(Some(adapted(leaf, field.data_type(), &place.kind)))
+    }
+
+    fn target<'p>(&self, mut place: &'p Place, path: &[String]) -> Option<&'p Place> {
+        for name in path {
+            let Kind::Record(children) = &place.kind else { return None };
+            place = children.iter().find(|c| c.name == *name)?;
+        }
+        Some(place)
+    }
+}
+
+fn get_field(
+    function: &ScalarFunctionExpr,
+    root: Arc<dyn PhysicalExpr>,
+    names: &[&str],
+    file: &Schema,
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let mut args = vec![root];
+    for name in names {
+        args.push(Arc::new(Literal::new(ScalarValue::from(*name))));
+    }
+    let options = Arc::new(function.config_options().clone());
+    Ok(Arc::new(ScalarFunctionExpr::try_new(Arc::new(function.fun().clone()), args, file, options)?))
+}
+
+fn adapted(source: Arc<dyn PhysicalExpr>, own: &DataType, kind: &Kind) -> Arc<dyn PhysicalExpr> {
+    match kind {
+        kind if kind.data_type() == *own => source,
+        Kind::Value(wanted) => {
+            let name = source.to_string();
+            let field = arrow::datatypes::Field::new(name, wanted.clone(), true);
+            Arc::new(CastExpr::new_with_target_field(source, Arc::new(field), None))
+        }
+        kind => Arc::new(Convert::new(source, kind.clone())),
+    }
+}
+
+fn null(place: &Place) -> Result<Arc<dyn PhysicalExpr>> {
+    let field = place.field();
+    let value = ScalarValue::try_from(field.data_type())?;
+    Ok(Arc::new(Literal::new_with_metadata(value, Some(FieldMetadata::from(&field)))))
+}

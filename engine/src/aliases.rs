@@ -1,0 +1,152 @@
+//! Names of the columns of an answer.
+//!
+//! `SELECT diaSource.psfFlux` is to be called `psfFlux`, and `SELECT count(*)` `count(*)`. Where two columns would
+//! have the same name they keep their whole paths.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, Subscript,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+/// Gives the selected columns of a statement their names.
+pub(crate) fn name_columns(statement: &mut Statement) {
+    match statement {
+        Statement::Explain(explain) => name_columns(&mut explain.statement),
+        Statement::Statement(sql) => {
+            let mut relations = Relations::default();
+            let _ = Visit::visit(&**sql, &mut relations);
+            // Before anything is rewritten, so that the names are what was written.
+            if let Some(select) = outermost(sql) {
+                name_expressions(select);
+            }
+            let mut namer = Namer { relations: relations.names };
+            let _ = VisitMut::visit(&mut **sql, &mut namer);
+        }
+        _ => {}
+    }
+}
+
+fn outermost(statement: &mut SqlStatement) -> Option<&mut Select> {
+    match statement {
+        SqlStatement::Explain { statement, .. } => outermost(statement),
+        SqlStatement::Query(query) => of_query(query),
+        _ => None,
+    }
+}
+
+fn of_query(query: &mut Query) -> Option<&mut Select> {
+    match &mut *query.body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(inner) => of_query(inner),
+        _ => None,
+    }
+}
+
+/// Names of tables, schemas and their aliases: what may stand before a column.
+#[derive(Default)]
+struct Relations {
+    names: BTreeSet<String>,
+}
+
+impl Visitor for Relations {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        self.names.extend(relation.0.iter().filter_map(|part| part.as_ident()).map(|i| i.value.clone()));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let alias = match factor {
+            TableFactor::Table { alias, .. }
+            | TableFactor::Derived { alias, .. }
+            | TableFactor::TableFunction { alias, .. }
+            | TableFactor::Function { alias, .. }
+            | TableFactor::UNNEST { alias, .. }
+            | TableFactor::NestedJoin { alias, .. } => alias.as_ref(),
+            _ => None,
+        };
+        self.names.extend(alias.map(|a| a.name.value.clone()));
+        ControlFlow::Continue(())
+    }
+}
+
+struct Namer {
+    relations: BTreeSet<String>,
+}
+
+impl Namer {
+    /// The path of a field access without the table before it; `None` for plain columns.
+    fn field_path<'e>(&self, expr: &'e Expr) -> Option<&'e [Ident]> {
+        let Expr::CompoundIdentifier(parts) = expr else { return None };
+        let tables = parts.iter().take_while(|p| self.relations.contains(&p.value)).count();
+        let path = parts.get(tables..)?;
+        (path.len() >= 2).then_some(path)
+    }
+}
+
+impl VisitorMut for Namer {
+    type Break = ();
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let wild = select
+            .projection
+            .iter()
+            .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+        let name = |item: &SelectItem| match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(ident.value.clone()),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(|p| p.value.clone()),
+            SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+            _ => None,
+        };
+        let names: Vec<Option<String>> = select.projection.iter().map(name).collect();
+        for item in &mut select.projection {
+            let SelectItem::UnnamedExpr(expr) = item else { continue };
+            let Some(path) = self.field_path(expr) else { continue };
+            let last = path.last().map(|p| p.value.clone());
+            let unique = !wild && names.iter().filter(|n| **n == last).count() == 1;
+            let whole = || path.iter().map(|p| p.value.as_str()).collect::<Vec<_>>().join(".");
+            let alias = last.filter(|_| unique).unwrap_or_else(whole);
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', alias) };
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// `prvDiaSources[1].ra`: a dot behind an element is the field of that name.
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
+            let mut behind = false;
+            for access in access_chain {
+                match access {
+                    AccessExpr::Subscript(_) => behind = true,
+                    AccessExpr::Dot(Expr::Identifier(ident)) if behind => {
+                        let name = Value::SingleQuotedString(ident.value.clone());
+                        *access = AccessExpr::Subscript(Subscript::Index { index: Expr::Value(name.into()) });
+                    }
+                    AccessExpr::Dot(_) => {}
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// An expression is called what was written, unless that name is taken.
+fn name_expressions(select: &mut Select) {
+    let texts: Vec<String> = select.projection.iter().map(ToString::to_string).collect();
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        // What unnest gives is as many columns as its records have fields.
+        let text = &texts[at];
+        let unnests = text.to_lowercase().contains("unnest(");
+        if plain || unnests || texts.iter().filter(|t| *t == text).count() > 1 {
+            continue;
+        }
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', text.clone()) };
+    }
+}

@@ -1,0 +1,174 @@
+//! The schemas and tables of a session: one schema per survey, and `archive`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, SchemaProvider, TableProvider};
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{JoinType, LogicalPlanBuilder, ident};
+use noctuary_storage::tables::{ledger_columns, quarantine_columns};
+use noctuary_storage::{Access, Snapshot, Table};
+
+use crate::columns::AlertColumns;
+use crate::describe::{self, Described};
+use crate::error::{EngineError, Result};
+use crate::reader::Readers;
+use crate::system;
+use crate::table::FileTable;
+
+/// The schema in which names without one are looked for.
+pub(crate) const ARCHIVE: &str = "archive";
+/// The table of alerts in every survey's schema.
+pub(crate) const ALERTS: &str = "alerts";
+
+/// A table with what `DESCRIBE` says of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) provider: Arc<dyn TableProvider>,
+    pub(crate) described: Arc<Vec<Described>>,
+}
+
+/// All tables of a session, by schema and name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tables {
+    schemas: BTreeMap<String, BTreeMap<String, Entry>>,
+    /// Surveys with alerts that may be seen: `alerts` without a schema is theirs if it is one.
+    with_alerts: Vec<String>,
+}
+
+impl Tables {
+    /// The tables of a snapshot for a reader with these rights.
+    pub(crate) fn new(snapshot: &Snapshot, access: &Access, readers: &Arc<Readers>, prune: bool) -> Result<Self> {
+        let mut tables = Self::default();
+        for survey in snapshot.surveys().list() {
+            let columns = AlertColumns::of(snapshot, survey);
+            let files = snapshot.files(Table::Alerts, Some(&survey.name)).cloned().collect();
+            let provider = FileTable::alerts(&columns, files, Arc::clone(readers), access, prune);
+            let entry = Entry { provider: Arc::new(provider), described: Arc::new(describe::alerts(&columns)) };
+            tables.schemas.entry(survey.name.clone()).or_default().insert(ALERTS.into(), entry);
+            if system::has_alerts(snapshot, &survey.name, access) {
+                tables.with_alerts.push(survey.name.clone());
+            }
+        }
+        let own = tables.schemas.entry(ARCHIVE.into()).or_default();
+        let mut add = |name: &str, provider: Arc<dyn TableProvider>| {
+            let described = Arc::new(describe::plain(provider.schema().fields()));
+            own.insert(name.into(), Entry { provider, described });
+        };
+        let memory = |batch: arrow::array::RecordBatch| -> Result<Arc<dyn TableProvider>> {
+            Ok(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))
+        };
+        add("versions", memory(system::versions(snapshot, access)?)?);
+        add("schemas", memory(system::schemas(snapshot, access)?)?);
+        add("surveys", memory(system::surveys(snapshot, access)?)?);
+        // These count packets of all rights: only whoever may see all of them may see these.
+        if access.is_everything() {
+            let plain = |table, columns| -> Arc<dyn TableProvider> {
+                let files = snapshot.files(table, None).cloned().collect();
+                Arc::new(FileTable::plain(columns, files, Arc::clone(readers)))
+            };
+            add("files", memory(system::files(snapshot)?)?);
+            add("ledger", plain(Table::Ledger, ledger_columns()));
+            let refused = plain(Table::Quarantine, quarantine_columns());
+            add("quarantine", quarantine(refused, memory(system::released(snapshot)?)?)?);
+        }
+        Ok(tables)
+    }
+
+    /// One table; a name without schema is looked for in `archive`, and `alerts` where there is only one.
+    pub(crate) fn find(&self, schema: Option<&str>, name: &str) -> Result<&Entry> {
+        let schema = match (schema, name, self.with_alerts.as_slice()) {
+            (None | Some(ARCHIVE), ALERTS, [only]) => only,
+            (None | Some(ARCHIVE), ALERTS, _) => return Err(self.which_alerts()),
+            (schema, _, _) => schema.unwrap_or(ARCHIVE),
+        };
+        let Some(tables) = self.schemas.get(schema) else {
+            let near = crate::names::nearest(schema, self.schemas.keys().map(String::as_str));
+            return Err(EngineError::invalid(format!("there is no schema {schema:?}{near}")));
+        };
+        tables.get(name).ok_or_else(|| {
+            if schema == ARCHIVE && matches!(name, "ledger" | "quarantine" | "files") {
+                return EngineError::invalid(format!(
+                    "{name} tells of alerts of all rights, and may be seen with the rights to all of them only"
+                ));
+            }
+            let all = self.schemas.iter().flat_map(|(schema, tables)| {
+                tables.keys().map(move |t| if schema == ARCHIVE { t.clone() } else { format!("{schema}.{t}") })
+            });
+            let all: Vec<String> = all.collect();
+            let near = crate::names::nearest(name, all.iter().map(String::as_str));
+            let there = if near.is_empty() { format!("; there are {}", all.join(", ")) } else { near };
+            EngineError::invalid(format!("there is no table {schema}.{name}{there}"))
+        })
+    }
+
+    fn which_alerts(&self) -> EngineError {
+        let list = |names: &mut dyn Iterator<Item = &String>| {
+            names.map(|s| format!("{s}.{ALERTS}")).collect::<Vec<_>>().join(" or ")
+        };
+        EngineError::invalid(if self.with_alerts.is_empty() {
+            let known = list(&mut self.schemas.keys().filter(|s| *s != ARCHIVE));
+            format!("no survey has alerts yet; an empty table can be named as {known}")
+        } else {
+            format!("several surveys have alerts; write {}", list(&mut self.with_alerts.iter()))
+        })
+    }
+
+    /// The survey whose alerts `alerts` without a schema means.
+    pub(crate) fn only_survey(&self) -> Option<&str> {
+        match self.with_alerts.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Every table with its schema and name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, &Entry)> {
+        self.schemas.iter().flat_map(|(schema, tables)| tables.iter().map(|(name, e)| (schema.as_str(), name.as_str(), e)))
+    }
+
+    /// The tables as DataFusion wants them.
+    pub(crate) fn catalog(self: &Arc<Self>) -> Result<Arc<dyn CatalogProvider>> {
+        let catalog = MemoryCatalogProvider::new();
+        for schema in self.schemas.keys() {
+            let provider = OneSchema { name: schema.clone(), tables: Arc::clone(self) };
+            catalog.register_schema(schema, Arc::new(provider))?;
+        }
+        Ok(Arc::new(catalog))
+    }
+}
+
+/// Refused packets, with the version that stored them after all.
+fn quarantine(refused: Arc<dyn TableProvider>, released: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+    let columns: Vec<String> = refused.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let released = LogicalPlanBuilder::scan("released", provider_as_source(released), None)?.build()?;
+    let plan = LogicalPlanBuilder::scan("refused", provider_as_source(refused), None)?
+        .join(released, JoinType::Left, (vec!["id"], vec!["released_id"]), None)?
+        .project(columns.iter().map(|name| ident(name.as_str())).chain([ident("released")]))?
+        .build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+#[derive(Debug)]
+struct OneSchema {
+    name: String,
+    tables: Arc<Tables>,
+}
+
+#[async_trait]
+impl SchemaProvider for OneSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.tables.schemas.get(&self.name).into_iter().flat_map(|tables| tables.keys().cloned()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let entry = self.tables.find(Some(&self.name), name).map_err(|e| DataFusionError::External(Box::new(e)))?;
+        Ok(Some(Arc::clone(&entry.provider)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.tables.find(Some(&self.name), name).is_ok()
+    }
+}

@@ -1,0 +1,154 @@
+//! What all sessions share: memory, disk, threads, footers.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use noctuary_storage::footers::Footers;
+use noctuary_storage::{Access, Archive};
+
+use crate::catalog::{ARCHIVE, Tables};
+use crate::error::Result;
+use crate::names::Names;
+use crate::reader::Readers;
+use crate::session::{CATALOG, Session};
+use crate::table::STORE;
+
+/// Adds functions to every session.
+pub type Extension = Arc<dyn Fn(&SessionContext) + Send + Sync>;
+
+/// What questions may use.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// Memory for sorting, grouping and joining, over all questions; beyond it they go to disk.
+    pub memory_bytes: usize,
+    /// Threads that one question uses.
+    pub threads: usize,
+    /// Memory for footers of files.
+    pub footer_cache_bytes: u64,
+    /// Folder for what does not fit into memory; the system's own if `None`.
+    pub temp_dir: Option<PathBuf>,
+    /// Disk for what does not fit into memory.
+    pub temp_bytes: u64,
+    /// Leave files out that cannot hold an answer. Turned off by tests, which compare.
+    pub prune: bool,
+    /// Functions to add.
+    pub extend: Vec<Extension>,
+}
+
+impl fmt::Debug for EngineOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineOptions")
+            .field("memory_bytes", &self.memory_bytes)
+            .field("threads", &self.threads)
+            .field("footer_cache_bytes", &self.footer_cache_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 2 << 30,
+            threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+            footer_cache_bytes: 256 << 20,
+            temp_dir: None,
+            temp_bytes: 64 << 30,
+            prune: true,
+            extend: Vec::new(),
+        }
+    }
+}
+
+/// Which version a session looks at, and for whom.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// The version; the newest if `None`.
+    pub as_of: Option<u64>,
+    /// What may be seen.
+    pub access: Access,
+}
+
+/// Answers questions about one archive.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    archive: Archive,
+    options: EngineOptions,
+    runtime: Arc<RuntimeEnv>,
+    readers: Arc<Readers>,
+}
+
+impl Engine {
+    /// Prepares for questions about an archive.
+    ///
+    /// # Errors
+    /// When the folder for temporary files cannot be used.
+    pub fn new(archive: Archive, options: EngineOptions) -> Result<Self> {
+        let pool = FairSpillPool::new(options.memory_bytes);
+        let pool = match NonZeroUsize::new(5) {
+            Some(largest) => Arc::new(TrackConsumersPool::new(pool, largest)) as _,
+            None => Arc::new(pool) as _,
+        };
+        let mode = match &options.temp_dir {
+            Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(options.temp_bytes);
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk).build_arc()?;
+        let url = ObjectStoreUrl::parse(STORE)?;
+        runtime.register_object_store(url.as_ref(), Arc::clone(archive.store()));
+        let footers = Footers::new(options.footer_cache_bytes);
+        let readers = Arc::new(Readers::new(Arc::clone(archive.store()), footers));
+        Ok(Self { archive, options, runtime, readers })
+    }
+
+    /// The archive.
+    #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// Opens a session on the newest version, or on the one that is asked for.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] if there is no such version; when storage fails.
+    pub async fn session(&self, options: SessionOptions) -> Result<Session> {
+        let snapshot = match options.as_of {
+            Some(version) => self.archive.snapshot_at(version).await?,
+            None => self.archive.snapshot().await?,
+        };
+        let tables = Arc::new(Tables::new(&snapshot, &options.access, &self.readers, self.options.prune)?);
+        let names = Arc::new(Names::of(&tables));
+        let context = SessionContext::new_with_config_rt(self.config(), Arc::clone(&self.runtime));
+        context.register_catalog(CATALOG, tables.catalog()?);
+        for extend in &self.options.extend {
+            extend(&context);
+        }
+        Ok(Session { snapshot, access: options.access, context, tables, names })
+    }
+
+    fn config(&self) -> SessionConfig {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.options.threads.max(1))
+            .with_information_schema(true)
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(CATALOG, ARCHIVE);
+        let options = config.options_mut();
+        // Words are put in the archive's own spelling before they are read.
+        options.sql_parser.enable_ident_normalization = false;
+        // Flight clients and Python read plain strings everywhere.
+        options.sql_parser.map_string_types_to_utf8view = false;
+        // Loses rows on joins whose sides share column names (DataFusion 55.2).
+        options.optimizer.enable_join_dynamic_filter_pushdown = false;
+        // What a row filter is asked for and what a file's own columns are can differ; leaves are read without it too.
+        options.execution.parquet.pushdown_filters = false;
+        config
+    }
+}

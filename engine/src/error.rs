@@ -1,0 +1,189 @@
+//! Errors of questions, by what can be done about them.
+
+use arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use noctuary_storage::{ErrorKind as StorageKind, StorageError};
+
+/// What the caller can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The question is at fault: change it.
+    Invalid,
+    /// What was asked for does not exist.
+    NotFound,
+    /// The question needs more memory or disk than it may have: narrow it, or give more.
+    ResourcesExhausted,
+    /// Storage did not answer or refused: try again later, or mend access.
+    Unavailable,
+    /// What lies in the archive is not what was put there: run `noctuary verify`.
+    Damaged,
+    /// A fault of this program.
+    Internal,
+}
+
+/// An error with its kind and its story.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct EngineError {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// Results of this crate.
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+impl EngineError {
+    /// An error of a kind.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// The question is at fault.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// A fault of this program.
+    #[must_use]
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// What the caller can do.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl From<StorageError> for EngineError {
+    fn from(error: StorageError) -> Self {
+        let kind = match error.kind() {
+            StorageKind::NotFound => ErrorKind::NotFound,
+            StorageKind::Invalid => ErrorKind::Invalid,
+            StorageKind::Conflict | StorageKind::Unavailable => ErrorKind::Unavailable,
+            StorageKind::Damaged => ErrorKind::Damaged,
+            StorageKind::Internal => ErrorKind::Internal,
+        };
+        Self { kind, message: error.to_string() }
+    }
+}
+
+impl From<ArrowError> for EngineError {
+    fn from(error: ArrowError) -> Self {
+        Self { kind: arrow_kind(&error), message: plain(&error.to_string()) }
+    }
+}
+
+impl From<DataFusionError> for EngineError {
+    fn from(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => Self::from(*inner),
+            DataFusionError::Collection(mut several) if !several.is_empty() => Self::from(several.swap_remove(0)),
+            DataFusionError::ArrowError(inner, _) => match *inner {
+                ArrowError::ExternalError(source) => external(source),
+                other => Self::from(other),
+            },
+            DataFusionError::External(source) => external(source),
+            DataFusionError::Shared(shared) => {
+                Self { kind: kind_of(&shared), message: plain(&shared.strip_backtrace()) }
+            }
+            other => Self { kind: kind_of(&other), message: plain(&other.strip_backtrace()) },
+        }
+    }
+}
+
+fn external(source: Box<dyn std::error::Error + Send + Sync>) -> EngineError {
+    let source = match source.downcast::<EngineError>() {
+        Ok(ours) => return *ours,
+        Err(other) => other,
+    };
+    let source = match source.downcast::<StorageError>() {
+        Ok(ours) => return EngineError::from(*ours),
+        Err(other) => other,
+    };
+    match source.downcast::<DataFusionError>() {
+        Ok(inner) => EngineError::from(*inner),
+        Err(other) => EngineError { kind: ErrorKind::Internal, message: plain(&other.to_string()) },
+    }
+}
+
+fn kind_of(error: &DataFusionError) -> ErrorKind {
+    match error.find_root() {
+        DataFusionError::SQL(..)
+        | DataFusionError::Plan(_)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::Configuration(_)
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::Execution(_) => ErrorKind::Invalid,
+        DataFusionError::ArrowError(inner, _) => arrow_kind(inner),
+        DataFusionError::ResourcesExhausted(_) => ErrorKind::ResourcesExhausted,
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Unavailable,
+        DataFusionError::ParquetError(inner) => match **inner {
+            parquet::errors::ParquetError::External(_) => ErrorKind::Unavailable,
+            _ => ErrorKind::Damaged,
+        },
+        _ => ErrorKind::Internal,
+    }
+}
+
+fn arrow_kind(error: &ArrowError) -> ErrorKind {
+    match error {
+        ArrowError::DivideByZero
+        | ArrowError::ArithmeticOverflow(_)
+        | ArrowError::CastError(_)
+        | ArrowError::ParseError(_)
+        | ArrowError::InvalidArgumentError(_)
+        | ArrowError::ComputeError(_)
+        | ArrowError::NotYetImplemented(_) => ErrorKind::Invalid,
+        ArrowError::MemoryError(_) => ErrorKind::ResourcesExhausted,
+        ArrowError::ParquetError(_) => ErrorKind::Damaged,
+        ArrowError::IoError(..) => ErrorKind::Unavailable,
+        _ => ErrorKind::Internal,
+    }
+}
+
+/// The names of classes that DataFusion and Arrow put before their messages mean nothing to whoever asked.
+const CLASSES: [&str; 16] = [
+    "Error during planning: ",
+    "Schema error: ",
+    "Execution error: ",
+    "Arrow error: ",
+    "SQL error: ",
+    "Resources exhausted: ",
+    "This feature is not implemented: ",
+    "Invalid or Unsupported Configuration: ",
+    "Parquet error: ",
+    "External error: ",
+    "External: ",
+    "Object Store error: ",
+    "Optimizer rule 'simplify_expressions' failed\ncaused by\n",
+    "type_coercion\ncaused by\n",
+    "Parser error: ",
+    "Cast error: ",
+];
+
+fn plain(message: &str) -> String {
+    let mut text = message.trim();
+    while let Some(rest) = CLASSES.iter().find_map(|class| text.strip_prefix(class)) {
+        text = rest;
+    }
+    text.trim_end_matches('.').to_owned()
+}
+
+/// The unknown column in an error, if that is what it is about.
+pub(crate) fn unknown_column(error: &DataFusionError) -> Option<String> {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unknown_column(inner),
+        DataFusionError::Collection(several) => several.iter().find_map(unknown_column),
+        DataFusionError::Shared(inner) => unknown_column(inner),
+        DataFusionError::SchemaError(inner, _) => match &**inner {
+            SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,160 @@
+//! Names without regard to case and without quotes.
+//!
+//! Surveys write `diaObjectId`; SQL folds what is not quoted to lower case. Here every word of a question that is not
+//! quoted is put in the spelling of the archive before anything else reads it: of the tables that the question
+//! mentions first, of the record it is asked of, and then as it was typed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::Tables;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Spelling {
+    name: String,
+    schema: String,
+    /// The record or table it is found in, in lower case.
+    parent: String,
+}
+
+/// Every name that a question can use.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    by_lower: BTreeMap<String, Vec<Spelling>>,
+    schemas: BTreeSet<String>,
+    /// Dotted paths with the schema they are of.
+    paths: Vec<(String, String)>,
+}
+
+impl Names {
+    /// The names of some tables.
+    pub(crate) fn of(tables: &Tables) -> Self {
+        let mut names = Self::default();
+        for (schema, table, entry) in tables.iter() {
+            names.schemas.insert(schema.to_owned());
+            names.add(schema, schema, "");
+            names.add(table, schema, schema);
+            for column in entry.described.iter() {
+                let mut parent = table.to_owned();
+                for part in column.column.split('.') {
+                    let part = part.trim_end_matches("[]");
+                    names.add(part, schema, &parent);
+                    parent = part.to_lowercase();
+                }
+                names.paths.push((schema.to_owned(), column.column.clone()));
+            }
+        }
+        names.paths.sort();
+        names.paths.dedup();
+        names
+    }
+
+    fn add(&mut self, name: &str, schema: &str, parent: &str) {
+        let spelling = Spelling { name: name.to_owned(), schema: schema.to_owned(), parent: parent.to_lowercase() };
+        let known = self.by_lower.entry(name.to_lowercase()).or_default();
+        if !known.contains(&spelling) {
+            known.push(spelling);
+        }
+    }
+
+    /// True if a schema goes by this name.
+    pub(crate) fn is_schema(&self, word: &str) -> bool {
+        self.schemas.contains(&word.to_lowercase())
+    }
+
+    /// The archive's spelling of a word, if it has one. `mentioned` are the schemas of the question, `parent` the word
+    /// before the dot.
+    pub(crate) fn spell(&self, word: &str, mentioned: &BTreeSet<String>, parent: Option<&str>) -> Option<&str> {
+        let all: Vec<&Spelling> = self.by_lower.get(&word.to_lowercase())?.iter().collect();
+        let all = only(all, |s| mentioned.contains(&s.schema));
+        let parent = parent.map(str::to_lowercase);
+        let all = only(all, |s| parent.as_ref().is_some_and(|p| s.parent == *p));
+        let all = only(all, |s| s.name == word);
+        all.first().map(|s| s.name.as_str())
+    }
+
+    /// Words for completion: schemas, tables, columns and leaves.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let single = self.by_lower.values().flatten().map(|s| s.name.clone());
+        let paths = self.paths.iter().map(|(_, path)| path).filter(|p| !p.contains('[')).cloned();
+        let mut words: Vec<String> = single.chain(paths).collect();
+        words.sort();
+        words.dedup();
+        words
+    }
+
+    /// `; did you mean ...?` for a column that is not there, among those of the schemas that the question mentions.
+    pub(crate) fn suggest(&self, column: &str, mentioned: &BTreeSet<String>) -> String {
+        let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_lowercase();
+        let own = |schema: &str| mentioned.is_empty() || mentioned.contains(schema);
+        let paths = || self.paths.iter().filter(|(schema, _)| own(schema)).map(|(_, path)| path.as_str());
+        let mut inside: Vec<&str> = paths().filter(|p| p.contains('.') && last(p) == last(column)).collect();
+        // A field of the trigger is meant more often than one of an element of a list.
+        inside.sort_by_key(|p| (p.contains('['), p.len()));
+        inside.dedup();
+        if !inside.is_empty() {
+            return format!("; did you mean {}?", inside.into_iter().take(3).collect::<Vec<_>>().join(" or "));
+        }
+        let spelled = self.by_lower.values().flatten().filter(|s| own(&s.schema)).map(|s| s.name.as_str());
+        nearest(column, paths().chain(spelled).filter(|name| *name != column))
+    }
+}
+
+/// What fits a condition, or everything if nothing does.
+fn only(all: Vec<&Spelling>, keep: impl Fn(&Spelling) -> bool) -> Vec<&Spelling> {
+    let kept: Vec<&Spelling> = all.iter().copied().filter(|s| keep(s)).collect();
+    if kept.is_empty() { all } else { kept }
+}
+
+/// `; did you mean ...?` with the names that differ by a letter or two, or nothing.
+pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    let lower = name.to_lowercase();
+    let limit = (lower.chars().count() / 3).clamp(1, 3);
+    let tail = |path: &str| path.rsplit('.').next().unwrap_or(path).to_lowercase();
+    let mut near: Vec<(usize, &str)> = known
+        .map(|k| (distance(&lower, &k.to_lowercase()).min(distance(&lower, &tail(k))), k))
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort_by_key(|(distance, name)| (*distance, name.contains('['), name.len(), *name));
+    near.dedup_by_key(|(_, name)| *name);
+    let names: Vec<&str> = near.into_iter().take(3).map(|(_, name)| name).collect();
+    if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(" or ")) }
+}
+
+/// Letters to add, drop or change to get from one word to the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let changed = before + usize::from(x != *y);
+            before = row[j + 1];
+            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found() {
+        assert_eq!(distance("psfflux", "psfflx"), 1);
+        assert_eq!(nearest("legder", ["ledger", "files"].into_iter()), "; did you mean ledger?");
+        assert_eq!(nearest("completely", ["ledger"].into_iter()), "");
+    }
+
+    #[test]
+    fn the_mentioned_survey_decides() {
+        let mut names = Names::default();
+        names.add("objectId", "ztf", "alerts");
+        names.add("objectID", "other", "alerts");
+        let mentioned = BTreeSet::from(["other".to_owned()]);
+        assert_eq!(names.spell("OBJECTID", &mentioned, None), Some("objectID"));
+        assert_eq!(names.spell("objectId", &BTreeSet::new(), None), Some("objectId"));
+        assert_eq!(names.spell("nothing", &mentioned, None), None);
+    }
+}

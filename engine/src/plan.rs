@@ -1,0 +1,162 @@
+//! A question that has been understood, and its answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::{Expr, ExpressionPlacement, LogicalPlan};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt;
+
+use crate::error::{EngineError, Result};
+
+/// A question, ready to be answered as often as wanted from the snapshot it was planned on.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    state: Arc<SessionState>,
+    plan: LogicalPlan,
+    /// The plan as far as it can be worked out beforehand: absent while parameters are missing.
+    optimized: Option<LogicalPlan>,
+    schema: SchemaRef,
+}
+
+impl Planned {
+    pub(crate) fn new(state: Arc<SessionState>, plan: LogicalPlan) -> Result<Self> {
+        let schema = Arc::new(Schema::new(plan.schema().fields().clone()));
+        let mut planned = Self { state, plan, optimized: None, schema };
+        if planned.parameters()?.is_empty() {
+            planned.optimize()?;
+        }
+        Ok(planned)
+    }
+
+    fn optimize(&mut self) -> Result<()> {
+        if computes_over_a_name(&self.plan)? {
+            self.state = whole_records(&self.state);
+        }
+        let optimized = match self.state.optimize(&self.plan) {
+            Err(e) if of_leaf_rules(&e) => {
+                self.state = whole_records(&self.state);
+                self.state.optimize(&self.plan)
+            }
+            other => other,
+        };
+        self.optimized = Some(optimized?);
+        Ok(())
+    }
+
+    /// Columns of the answer. What [`Planned::execute`] streams has exactly this schema.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The parameters that are missing, in the order of their numbers, with their types where the question tells.
+    ///
+    /// # Errors
+    /// When a parameter is used as two types.
+    pub fn parameters(&self) -> Result<Vec<(String, Option<DataType>)>> {
+        let types = self.plan.get_parameter_types()?;
+        let number = |name: &str| name.trim_start_matches('$').parse::<usize>().unwrap_or(usize::MAX);
+        let sorted: BTreeMap<_, _> = types.into_iter().map(|(name, t)| ((number(&name), name), t)).collect();
+        Ok(sorted.into_iter().map(|((_, name), t)| (name, t)).collect())
+    }
+
+    /// Fills the parameters in, `$1` first; `?` count in the order in which they stand.
+    ///
+    /// # Errors
+    /// When there are too few, or one has a type that does not fit.
+    pub fn with_parameters(self, values: Vec<ScalarValue>) -> Result<Self> {
+        let wanted = self.parameters()?.len();
+        if values.len() < wanted {
+            let given = values.len();
+            return Err(EngineError::invalid(format!("the question has {wanted} parameters, {given} were given")));
+        }
+        let plan = self.plan.replace_params_with_values(&ParamValues::from(values))?;
+        Self::new(self.state, plan)
+    }
+
+    /// The logical plan, before it is optimized.
+    #[must_use]
+    pub fn logical_plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// The physical plan, for tests and for those who want its metrics.
+    ///
+    /// # Errors
+    /// When it cannot be planned, or parameters are missing.
+    pub async fn physical_plan(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(optimized) = &self.optimized else {
+            let names: Vec<String> = self.parameters()?.into_iter().map(|(name, _)| name).collect();
+            return Err(EngineError::invalid(format!("parameters are missing: {}", names.join(", "))));
+        };
+        let planned = self.state.query_planner().create_physical_plan(optimized, &*self.state).await;
+        match planned {
+            Err(e) if of_leaf_rules(&e) => {
+                let state = whole_records(&self.state);
+                let optimized = state.optimize(&self.plan)?;
+                Ok(state.query_planner().create_physical_plan(&optimized, &*state).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Answers.
+    ///
+    /// # Errors
+    /// When it cannot be planned; what fails on the way is an error in the stream.
+    pub async fn execute(&self) -> Result<SendableRecordBatchStream> {
+        let plan = self.physical_plan().await?;
+        let rows = execute_stream(plan, self.state.task_ctx())?;
+        let schema = self.schema();
+        // Optimizing may drop the knowledge that a column has no nulls, and clients hold us to what was announced.
+        let rows = rows.map(move |batch| announced(&batch?, &schema));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+    }
+}
+
+fn announced(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &options)?)
+}
+
+/// The same state without the rules that push field accesses to the scan: whole records are read then.
+fn whole_records(state: &SessionState) -> Arc<SessionState> {
+    let mut state = state.clone();
+    state.config_mut().options_mut().optimizer.enable_leaf_expression_pushdown = false;
+    Arc::new(state)
+}
+
+/// DataFusion fails to plan some questions with these rules on (its issues 24241, 25446).
+fn of_leaf_rules(error: &DataFusionError) -> bool {
+    let text = error.to_string();
+    ["push_down_leaf_projections", "extract_leaf_expressions", "optimize_projections", "__datafusion_extracted"]
+        .iter()
+        .any(|sign| text.contains(sign))
+}
+
+/// A subquery that computes a column under the name of one of its inputs loses the computation when a field access is
+/// pushed through it (DataFusion issue 25414).
+fn computes_over_a_name(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Projection(projection) = node {
+            let inputs = projection.input.schema();
+            found |= projection.expr.iter().any(|expr| {
+                let Expr::Alias(alias) = expr else { return false };
+                alias.expr.placement() == ExpressionPlacement::KeepInPlace
+                    && inputs.fields().iter().any(|f| *f.name() == alias.name)
+            });
+        }
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}

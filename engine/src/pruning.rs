@@ -1,0 +1,142 @@
+//! Which files a question has to read.
+//!
+//! For every file it is worked out what a condition can be there: true, false, null, or several of these. A file is
+//! left out only if the condition cannot be true in it. The sets are never too small, so AND, OR and NOT of them are
+//! not either, and the rows are those of a full scan.
+
+use noctuary_packet::id::Id;
+use noctuary_storage::log::DataFile;
+
+use crate::conditions::{Condition, Key, Relation, Value, to_mjd_tai};
+
+/// What a condition can be in the rows of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Can {
+    yes: bool,
+    no: bool,
+    null: bool,
+}
+
+const ANYTHING: Can = Can { yes: true, no: true, null: true };
+
+/// True if a row of the file may fulfil all conditions.
+pub(crate) fn may_match(conditions: &[Condition], file: &DataFile) -> bool {
+    conditions.iter().all(|condition| can(condition, file).yes)
+}
+
+fn can(condition: &Condition, file: &DataFile) -> Can {
+    match condition {
+        Condition::Unknown => ANYTHING,
+        Condition::Constant(value) => {
+            Can { yes: *value == Some(true), no: *value == Some(false), null: value.is_none() }
+        }
+        Condition::Not(inner) => {
+            let inner = can(inner, file);
+            Can { yes: inner.no, no: inner.yes, null: inner.null }
+        }
+        Condition::And(a, b) => {
+            let (a, b) = (can(a, file), can(b, file));
+            Can {
+                yes: a.yes && b.yes,
+                no: a.no || b.no,
+                null: (a.null && (b.null || b.yes)) || (b.null && a.yes),
+            }
+        }
+        Condition::Or(a, b) => {
+            let (a, b) = (can(a, file), can(b, file));
+            Can { yes: a.yes || b.yes, no: a.no && b.no, null: (a.null && (b.null || b.no)) || (b.null && a.no) }
+        }
+        Condition::IsNull { key } => {
+            let known = span(*key, file).is_some();
+            Can { yes: !known || nulls(*key, file), no: true, null: false }
+        }
+        Condition::Range { key, relation, low, high } => {
+            let Some((least, greatest)) = span(*key, file) else { return ANYTHING };
+            let (from, to) = (end(low.as_ref(), *relation, -1.0), end(high.as_ref(), *relation, 1.0));
+            let Some(overlaps) = overlap(from.as_ref(), to.as_ref(), &least, &greatest) else { return ANYTHING };
+            let (from, to) = (end(low.as_ref(), *relation, 1.0), end(high.as_ref(), *relation, -1.0));
+            let within = from.is_none_or(|from| least >= from) && to.is_none_or(|to| greatest <= to);
+            odd(*key, *relation, file, Can { yes: overlaps, no: !within, null: nulls(*key, file) })
+        }
+        Condition::OneOf { key, relation, values } => {
+            let Some((least, greatest)) = span(*key, file) else { return ANYTHING };
+            if values.is_empty() {
+                return Can { yes: false, no: true, null: nulls(*key, file) };
+            }
+            let mut any = false;
+            for value in values {
+                let (low, high) = (end(Some(value), *relation, -1.0), end(Some(value), *relation, 1.0));
+                match overlap(low.as_ref(), high.as_ref(), &least, &greatest) {
+                    Some(overlaps) => any |= overlaps,
+                    None => return ANYTHING,
+                }
+            }
+            odd(*key, *relation, file, Can { yes: any, no: true, null: nulls(*key, file) })
+        }
+        Condition::Within { ra, dec, cap } => {
+            let (Some((ra0, ra1)), Some((dec0, dec1))) = (&file.stats.ra, &file.stats.dec) else { return ANYTHING };
+            let with = nulls(Key::Ra, file) || nulls(Key::Dec, file);
+            let touched = Can { yes: cap.may_touch(wide((*ra0, *ra1)), wide((*dec0, *dec1))), no: true, null: with };
+            let exact = *ra == Relation::Same && *dec == Relation::Same;
+            if with && !exact { ANYTHING } else { touched }
+        }
+    }
+}
+
+/// A field whose key is null because its value is odd, an infinity or an empty text, is still compared by that value.
+fn odd(key: Key, relation: Relation, file: &DataFile, can: Can) -> Can {
+    if relation != Relation::Same && nulls(key, file) { ANYTHING } else { can }
+}
+
+/// The least and greatest values of a key in a file.
+fn span(key: Key, file: &DataFile) -> Option<(Value, Value)> {
+    let stats = &file.stats;
+    let int = |range: Option<(i64, i64)>| range.map(|(a, b)| (Value::Int(a), Value::Int(b)));
+    let float = |range: Option<(f64, f64)>| range.map(wide).map(|(a, b)| (Value::Float(a), Value::Float(b)));
+    let id = |range: &Option<(Id, Id)>| range.as_ref().map(|(a, b)| (of_id(a), of_id(b)));
+    match key {
+        Key::Alert => id(&stats.alert),
+        Key::Object => id(&stats.object),
+        Key::Night => int(stats.night.map(|(a, b)| (i64::from(a), i64::from(b)))),
+        Key::Visit => int(stats.visit),
+        Key::Time => float(stats.mjd_tai),
+        Key::Ra => float(stats.ra),
+        Key::Dec => float(stats.dec),
+        Key::Healpix => int(stats.healpix_29),
+    }
+}
+
+fn of_id(id: &Id) -> Value {
+    match id {
+        Id::Number(n) => Value::Int(*n),
+        Id::Text(text) => Value::Text(text.to_string()),
+    }
+}
+
+fn nulls(key: Key, file: &DataFile) -> bool {
+    file.stats.with_nulls.iter().any(|name| name == key.column())
+}
+
+/// A float that went through JSON may come back as its neighbour.
+fn wide((least, greatest): (f64, f64)) -> (f64, f64) {
+    (least.next_down().next_down(), greatest.next_up().next_up())
+}
+
+/// An end of a range in the count of the key column, moved by a second where it was converted.
+pub(crate) fn end(value: Option<&Value>, relation: Relation, seconds: f64) -> Option<Value> {
+    match (value?, relation) {
+        (Value::Float(time), Relation::Time(form, scale)) => {
+            Some(Value::Float(to_mjd_tai(*time, form, scale) + seconds / 86_400.0))
+        }
+        (value, _) => Some(value.clone()),
+    }
+}
+
+/// Whether two ranges meet; `None` if their values cannot be compared.
+fn overlap(low: Option<&Value>, high: Option<&Value>, least: &Value, greatest: &Value) -> Option<bool> {
+    let alike = |value: &Value| std::mem::discriminant(value) == std::mem::discriminant(least);
+    if !alike(greatest) || !low.is_none_or(alike) || !high.is_none_or(alike) {
+        return None;
+    }
+    Some(low.is_none_or(|low| greatest >= low) && high.is_none_or(|high| least <= high))
+}

@@ -1,0 +1,74 @@
+//! Reading the archive's files for DataFusion, with footers kept in memory and bytes counted.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetFileMetrics;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::future::BoxFuture;
+use noctuary_storage::footers::{Footers, ParquetFile};
+use object_store::ObjectStore;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::Result;
+use parquet::file::metadata::ParquetMetaData;
+
+/// Opens files of one archive.
+#[derive(Debug, Clone)]
+pub(crate) struct Readers {
+    store: Arc<dyn ObjectStore>,
+    footers: Footers,
+}
+
+impl Readers {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, footers: Footers) -> Self {
+        Self { store, footers }
+    }
+}
+
+impl ParquetFileReaderFactory for Readers {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        _: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
+        let meta = file.object_meta;
+        let metrics = ParquetFileMetrics::new(partition, meta.location.as_ref(), metrics);
+        Ok(Box::new(Reader { file: self.footers.reader(&self.store, meta.location, meta.size), metrics }))
+    }
+}
+
+struct Reader {
+    file: ParquetFile,
+    metrics: ParquetFileMetrics,
+}
+
+impl Reader {
+    fn count(&self, bytes: u64) {
+        self.metrics.bytes_scanned.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        self.count(range.end - range.start);
+        self.file.get_bytes(range)
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        self.count(ranges.iter().map(|r| r.end - r.start).sum());
+        self.file.get_byte_ranges(ranges)
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
+        self.file.get_metadata(options)
+    }
+}

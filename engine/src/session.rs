@@ -1,0 +1,181 @@
+//! A session: one snapshot, one reader's rights, and the way from a question to its plan.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::common::TableReference;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::ObjectName;
+use noctuary_storage::{Access, Snapshot};
+
+use crate::aliases::name_columns;
+use crate::catalog::{ALERTS, ARCHIVE, Tables};
+use crate::describe::{self, Described};
+use crate::error::{EngineError, Result, unknown_column};
+use crate::names::Names;
+use crate::plan::Planned;
+use crate::sql::{self, Asked};
+
+/// Questions about one version of the archive.
+#[derive(Clone)]
+pub struct Session {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) access: Access,
+    pub(crate) context: SessionContext,
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) names: Arc<Names>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("version", &self.snapshot.version()).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// What it looks at.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// DataFusion's own context, for functions to be registered and for tests.
+    #[must_use]
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Splits a script into its statements.
+    ///
+    /// # Errors
+    /// When a quote or comment is never closed.
+    pub fn statements(sql: &str) -> Result<Vec<String>> {
+        sql::statements(sql)
+    }
+
+    /// Understands a question: one statement that reads.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] with what to change.
+    pub async fn plan(&self, sql: &str) -> Result<Planned> {
+        let state = Arc::new(self.context.state());
+        let mut mentioned = BTreeSet::new();
+        let plan = match sql::parse(sql, &self.names, self.tables.only_survey())? {
+            Asked::Describe(table) => {
+                let rows = self.describe_named(&table)?;
+                self.context.read_batch(describe::batch(&rows)?)?.into_unoptimized_plan()
+            }
+            Asked::Rows(mut statement) => {
+                if sql::analyzes(&statement) && !self.access.is_everything() {
+                    return Err(EngineError::invalid(
+                        "EXPLAIN ANALYZE tells of every row it meets, and needs the rights to all of them; EXPLAIN does not",
+                    ));
+                }
+                name_columns(&mut statement);
+                for table in state.resolve_table_references(&statement)? {
+                    mentioned.extend(self.schema_of(&table)?);
+                }
+                self.logical(&state, *statement).await.map_err(|e| self.explain(e, &mentioned))?
+            }
+        };
+        Planned::new(state, plan).map_err(|e| self.with_hint(e, &mentioned))
+    }
+
+    /// Plans and answers.
+    ///
+    /// # Errors
+    /// As [`Session::plan`]; what fails on the way is an error in the stream.
+    pub async fn sql(&self, sql: &str) -> Result<SendableRecordBatchStream> {
+        self.plan(sql).await?.execute().await
+    }
+
+    async fn logical(&self, state: &SessionState, statement: Statement) -> Result<LogicalPlan, DataFusionError> {
+        let plan = state.statement_to_plan(statement).await?;
+        let options = datafusion::prelude::SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        options.verify_plan(&plan)?;
+        Ok(plan)
+    }
+
+    /// The schema of a table. Tables that are not there are found out here, where it is known which there are.
+    fn schema_of(&self, table: &TableReference) -> Result<Option<String>> {
+        match (table.catalog(), table.schema()) {
+            (_, Some("information_schema")) => Ok(None),
+            (None | Some(CATALOG), schema) => {
+                self.tables.find(schema, table.table())?;
+                let only = self.tables.only_survey().filter(|_| table.table() == ALERTS);
+                Ok(schema.filter(|s| *s != ARCHIVE).or(only).or(Some(ARCHIVE)).map(str::to_owned))
+            }
+            (Some(other), _) => Err(EngineError::invalid(format!(
+                "there is no catalog {other:?}; write a table as lsst.{ALERTS} or as {ARCHIVE}.ledger"
+            ))),
+        }
+    }
+
+    fn explain(&self, error: DataFusionError, mentioned: &BTreeSet<String>) -> EngineError {
+        match unknown_column(&error) {
+            Some(name) => {
+                EngineError::invalid(format!("there is no column {name}{}", self.names.suggest(&name, mentioned)))
+            }
+            None => self.with_hint(EngineError::from(error), mentioned),
+        }
+    }
+
+    /// DataFusion tells of unknown fields of records in words only.
+    fn with_hint(&self, error: EngineError, mentioned: &BTreeSet<String>) -> EngineError {
+        let text = error.to_string();
+        let field = text.strip_prefix("Field ").and_then(|rest| rest.split_once(" not found in struct"));
+        match field {
+            Some((name, _)) => {
+                let name = name.trim_matches(['"', '\'', '`']);
+                EngineError::invalid(format!("there is no field {name}{}", self.names.suggest(name, mentioned)))
+            }
+            None => error,
+        }
+    }
+
+    fn describe_named(&self, table: &ObjectName) -> Result<Arc<Vec<Described>>> {
+        let parts: Vec<&str> = table.0.iter().filter_map(|p| p.as_ident()).map(|i| i.value.as_str()).collect();
+        match parts.as_slice() {
+            [name] => self.describe(None, name),
+            [schema, name] | [_, schema, name] => self.describe(Some(schema), name),
+            _ => Err(EngineError::invalid(format!("{table} is not the name of a table"))),
+        }
+    }
+
+    /// What the columns of a table mean.
+    ///
+    /// # Errors
+    /// When there is no such table.
+    pub fn describe(&self, schema: Option<&str>, table: &str) -> Result<Arc<Vec<Described>>> {
+        Ok(Arc::clone(&self.tables.find(schema, table)?.described))
+    }
+
+    /// Schemas and their tables.
+    #[must_use]
+    pub fn tables(&self) -> Vec<(String, String)> {
+        self.tables.iter().map(|(schema, table, _)| (schema.to_owned(), table.to_owned())).collect()
+    }
+
+    /// Words to complete: schemas, tables, columns, leaves and functions.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let state = self.context.state();
+        let mut names = self.names.words();
+        names.extend(state.scalar_functions().keys().cloned());
+        names.extend(state.aggregate_functions().keys().cloned());
+        names.extend(state.window_functions().keys().cloned());
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// The one catalog.
+pub(crate) const CATALOG: &str = "noctuary";

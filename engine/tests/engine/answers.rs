@@ -1,0 +1,32 @@
+//! Answers of many kinds of question, against ones that are known.
+
+use crate::lamp::{archive, lamp};
+use crate::support::{ask, session, take};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_of_many_shapes() {
+    let archive = archive().await;
+    take(&archive, "old", (1..=10).map(|id| lamp(1, id, &[])).collect(), 1 << 20).await;
+    take(&archive, "new", (11..=20).map(|id| lamp(2, id, &[])).collect(), 1 << 20).await;
+    let session = session(&archive).await;
+    let cases: &[(&str, &[&str])] = &[
+        ("SELECT count(*) FROM alerts WHERE glow.oldName IS NULL", &["10"]),
+        ("SELECT glow.post, count(*) FROM alerts GROUP BY glow.post ORDER BY 1", &["0 9", "1 10", "2 1"]),
+        ("SELECT lampId FROM alerts WHERE glow.brightFlux BETWEEN 12 AND 18 ORDER BY 1", &["8", "9", "10", "11", "12"]),
+        ("SELECT max(s.v) FROM (SELECT unnest(trail) AS s FROM alerts)", &["0.5"]),
+        ("SELECT lampId, row_number() OVER (PARTITION BY glow.post ORDER BY glow.mjd) FROM alerts ORDER BY 1 LIMIT 2", &["1 1", "2 2"]),
+        ("SELECT CASE WHEN glow.flags_string = 'odd' THEN 'old' ELSE 'new' END AS age, count(*) FROM alerts GROUP BY 1 ORDER BY 1", &["new 10", "old 10"]),
+        ("SELECT coalesce(glow.oldName, glow.newName) FROM alerts ORDER BY lampId DESC LIMIT 1", &["20"]),
+        ("SELECT lampId FROM alerts WHERE lampId > 18 UNION ALL SELECT lampId FROM alerts WHERE lampId < 2 ORDER BY 1", &["1", "19", "20"]),
+        ("SELECT count(*) FROM alerts WHERE EXISTS (SELECT 1 FROM alerts b WHERE b.lampId = alerts.lampId + 19)", &["1"]),
+        ("SELECT a.lampId FROM alerts a LEFT ANTI JOIN alerts b ON a.lampId = b.lampId + 1", &["1"]),
+        ("SELECT _night FROM alerts WHERE lampId = 1", &["2023-02-26"]),
+        ("SELECT DISTINCT _schema FROM alerts WHERE lampId IN (1, 2)", &["lamp 1.0"]),
+        ("SELECT lampId FROM alerts ORDER BY glow.brightFlux DESC LIMIT 2", &["20", "19"]),
+        ("SELECT cardinality(trail) FROM alerts WHERE lampId = 3", &["2"]),
+    ];
+    for (sql, expected) in cases {
+        let rows: Vec<String> = ask(&session, sql).await.into_iter().map(|row| row.join(" ")).collect();
+        assert_eq!(rows, *expected, "{sql}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Names, errors, and what is refused.
+
+use datafusion::common::ScalarValue;
+use noctuary_engine::{ErrorKind, Session, SessionOptions};
+
+use crate::lamp::{archive, lamp};
+use crate::make::{lsst_packet};
+use crate::support::{ask, one, session, session_of, take, try_ask};
+
+async fn lit() -> (noctuary_storage::Archive, Session) {
+    let archive = archive().await;
+    take(&archive, "lamps", (1..=5).map(|id| lamp(2, id, &[])).collect(), 1 << 20).await;
+    let session = session(&archive).await;
+    (archive, session)
+}
+
+async fn refused(session: &Session, sql: &str) -> String {
+    let error = try_ask(session, sql).await.expect_err(sql);
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
+    error.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_found_in_any_case() {
+    let (_, session) = lit().await;
+    for sql in [
+        "SELECT count(*) FROM lamp.alerts WHERE glow.brightFlux > 3",
+        "select COUNT(*) from LAMP.ALERTS where GLOW.BRIGHTFLUX > 3",
+        "select count(*) from Lamp.Alerts a where A.Glow.brightflux > 3",
+        "SELECT count(*) FROM lamp.alerts WHERE lamp.alerts.glow.BrightFlux > 3",
+        "SELECT count(*) FROM alerts WHERE alerts.glow.\"brightFlux\" > 3",
+        "WITH Bright AS (SELECT LAMPID AS Id FROM alerts WHERE glow.brightflux > 3) SELECT count(ID) FROM bright",
+    ] {
+        assert_eq!(one(&session, sql).await, "3", "{sql}");
+    }
+    assert!(refused(&session, "SELECT \"LAMPID\" FROM lamp.alerts").await.contains("lampId"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_an_answer_are_named_for_people() {
+    let (_, session) = lit().await;
+    let names = |sql: &'static str| {
+        let session = session.clone();
+        async move {
+            let planned = session.plan(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+            planned.schema().fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(names("SELECT GLOW.brightflux, lampid, count(*) OVER () FROM alerts").await[..2], ["brightFlux", "lampId"]);
+    assert_eq!(names("SELECT a.glow.ra, body.size FROM lamp.alerts a").await, ["ra", "size"]);
+    assert_eq!(names("SELECT glow.ra, glow.ra AS x, body.base FROM alerts").await, ["ra", "x", "base"]);
+    assert_eq!(names("SELECT count(*), max(glow.ra) AS top FROM alerts").await, ["count(*)", "top"]);
+    assert_eq!(names("SELECT trail, glow.visit FROM alerts GROUP BY trail, glow.visit").await, ["trail", "visit"]);
+    assert_eq!(names("SELECT brightFlux FROM (SELECT glow.brightFlux FROM alerts)").await, ["brightFlux"]);
+    assert_eq!(names("SELECT glow.ra + 1 FROM alerts").await, ["glow.ra + 1"]);
+    assert_eq!(ask(&session, "SELECT glow.ra FROM alerts ORDER BY glow.ra DESC LIMIT 1").await, [["5.0"]]);
+    assert_eq!(ask(&session, "SELECT DISTINCT glow.flags FROM alerts ORDER BY glow.flags").await, [["5"]]);
+    let grouped = "SELECT glow.flags, count(*) FROM alerts GROUP BY glow.flags HAVING count(*) > 1 ORDER BY count(*)";
+    assert_eq!(ask(&session, grouped).await, [["5", "5"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_told_with_what_to_change() {
+    let (archive, session) = lit().await;
+    for (sql, hint) in [
+        ("SELECT brightFlux FROM alerts", "glow.brightFlux"),
+        ("SELECT glow.brigtFlux FROM alerts", "glow.brightFlux"),
+        ("SELECT lampIdd FROM alerts", "lampId"),
+        ("SELECT * FROM legder", "ledger"),
+        ("SELECT * FROM lapm.alerts", "lamp"),
+        ("SELECT * FROM lamp.alert", "lamp.alerts"),
+        ("SELECT FROM WHERE", "not SQL"),
+        ("DROP TABLE ledger", "read-only"),
+        ("CREATE TABLE x AS SELECT 1", "read-only"),
+        ("SELECT 1; SELECT 2", "one at a time"),
+        ("SELECT * FROM '/etc/passwd'", "no table"),
+    ] {
+        let error = refused(&session, sql).await;
+        assert!(error.contains(hint), "{sql}: {error}");
+        assert!(!error.contains("DataFusion") && !error.contains("Error during planning"), "{error}");
+    }
+    archive.snapshot().await.unwrap();
+    take(&archive, "lsst", vec![lsst_packet(1)], 1 << 20).await;
+    let session = crate::support::session(&archive).await;
+    let error = refused(&session, "SELECT * FROM alerts").await;
+    assert!(error.contains("lamp.alerts") && error.contains("lsst.alerts"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_filled_in() {
+    let (_, session) = lit().await;
+    let planned = session.plan("SELECT lampId FROM alerts WHERE glow.visit > ? AND lampId < ?").await.unwrap();
+    assert_eq!(planned.parameters().unwrap().len(), 2);
+    assert!(planned.execute().await.is_err());
+    let filled = planned.with_parameters(vec![ScalarValue::from(200_i64), ScalarValue::from(5_i64)]).unwrap();
+    let rows: Vec<_> = futures::TryStreamExt::try_collect(filled.execute().await.unwrap()).await.unwrap();
+    assert_eq!(crate::support::texts(&rows), [["3"], ["4"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_gives_the_same_rows_for_ever() {
+    let (archive, _) = lit().await;
+    let version = archive.snapshot().await.unwrap().version();
+    take(&archive, "more", vec![lamp(1, 77, &[])], 1 << 20).await;
+    let newest = session(&archive).await;
+    assert_eq!(one(&newest, "SELECT count(*) FROM alerts").await, "6");
+    assert_eq!(one(&newest, &format!("SELECT count(*) FROM alerts WHERE _commit <= {version}")).await, "5");
+    let options = SessionOptions { as_of: Some(version), ..SessionOptions::default() };
+    let then = session_of(&archive, options, true).await;
+    assert_eq!(one(&then, "SELECT count(*) FROM alerts").await, "5");
+    assert!(refused(&then, "SELECT onlyOld FROM alerts").await.contains("no column"));
+    archive.roll_back(version).await.unwrap();
+    assert_eq!(one(&session(&archive).await, "SELECT count(*) FROM alerts").await, "5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_archive_tells_of_itself() {
+    let (archive, session) = lit().await;
+    assert_eq!(one(&session, "SELECT sum(stored) FROM ledger").await, "5");
+    assert_eq!(one(&session, "SELECT count(*) FROM versions").await, (archive.snapshot().await.unwrap().version() + 1).to_string());
+    assert_eq!(one(&session, "SELECT alerts FROM surveys WHERE survey = 'lamp'").await, "5");
+    assert_eq!(one(&session, "SELECT rows FROM files WHERE \"table\" = 'alerts'").await, "5");
+    assert_eq!(one(&session, "SELECT alerts FROM schemas WHERE survey = 'lamp' AND version = '2.0'").await, "5");
+    take(&archive, "broken", vec![vec![0, 0, 0, 9, 9, 1]], 1 << 20).await;
+    let session = crate::support::session(&archive).await;
+    assert_eq!(ask(&session, "SELECT reason, released, length FROM quarantine").await, [["unknown-schema", "-", "6"]]);
+    let tables = ask(&session, "SHOW TABLES").await;
+    assert!(tables.iter().any(|t| t.contains(&"ledger".to_owned())));
+    assert!(session.names().contains(&"glow.brightFlux".to_owned()));
+}
