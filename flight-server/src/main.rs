@@ -1,1 +1,7 @@
-fn main(){}
+//! The program `noctuary`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    noctuary::run()
+}

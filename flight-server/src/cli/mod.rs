@@ -1,0 +1,116 @@
+//! The command line.
+
+mod args;
+mod cutout;
+mod demo;
+mod get;
+mod ingest;
+mod ledger;
+mod log;
+mod nights;
+mod quarantine;
+mod repl;
+mod schema;
+mod serve;
+mod sql;
+mod survey;
+mod verify;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use args::{Arguments, Command};
+use clap::{CommandFactory, Parser};
+
+use crate::config::Config;
+use crate::error::{Failure, Kind, Result};
+use crate::output::sink::{note, print};
+
+/// Exit code of an ingest that quarantined something.
+const QUARANTINED: u8 = 3;
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too. Nothing can be done if nobody reads it.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match start(&arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            if failure.kind != Kind::Closed {
+                note(format_args!("noctuary: {failure}"));
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn start(arguments: &Arguments) -> Result<ExitCode> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.global.log)
+        .map_err(|e| Failure::request(format!("--log {:?}: {e}", arguments.global.log)))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = Config::load(arguments.given())?;
+    if arguments.global.print_config {
+        print(&config.to_toml())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(command) = &arguments.command else {
+        print(&Arguments::command().render_help().to_string())?;
+        return Ok(ExitCode::from(2));
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.threads.value.max(2))
+        .thread_name("noctuary")
+        .enable_all()
+        .build()?;
+    let result = match command {
+        // Serving has two runtimes, and makes the second itself.
+        Command::Serve(args) => serve::run(&runtime, &config, args),
+        other => runtime.block_on(dispatch(other, &config)),
+    };
+    // Work that was given up is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
+    match command {
+        Command::Demo(args) => demo::run(config, args).await,
+        Command::Ingest(args) => ingest::run(config, args).await,
+        Command::Sql(args) => sql::run(config, args).await,
+        Command::Get(args) => get::run(config, args).await,
+        Command::Cutout(args) => cutout::run(config, args).await,
+        Command::Nights(args) => nights::run(config, args).await,
+        Command::Ledger(args) => ledger::run(config, args).await,
+        Command::Quarantine(args) => quarantine::run(config, args).await,
+        Command::Schema(args) => schema::run(config, args).await,
+        Command::Survey(args) => survey::run(config, args).await,
+        Command::Verify(args) => verify::run(config, args).await,
+        Command::Log(args) => log::run(config, args).await,
+        Command::Rollback(args) => log::roll_back(config, args).await,
+        Command::Serve(_) => Err(Failure::internal("serve was not dispatched")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Arguments::command().get_subcommands_mut().filter(|c| c.get_name() != "help") {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Example"), "{} has no example:\n{help}", command.get_name());
+        }
+    }
+}

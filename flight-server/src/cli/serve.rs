@@ -1,0 +1,83 @@
+//! `noctuary serve`: the door for programs.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use super::args::RightsArgs;
+use crate::config::Config;
+use crate::error::{Failure, Kind, Result};
+use crate::flight::{Door, loopback, serve};
+use crate::open;
+use crate::output::sink::{note, print};
+
+/// Serve Arrow Flight SQL to programs on this machine.
+///
+/// Python's adbc_driver_flightsql and pyarrow.flight, JDBC and others ask the same questions as `noctuary sql`, and get
+/// Arrow columns. There is no check of who asks yet, so only addresses of this machine are served. SIGTERM or Ctrl-C
+/// stops it once the queries that run are answered.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  noctuary serve --rights public &
+  python -c \"
+  import adbc_driver_flightsql.dbapi as flight
+  with flight.connect('grpc://127.0.0.1:50051') as connection, connection.cursor() as cursor:
+      cursor.execute('SELECT diaSourceId, diaSource.psfFlux FROM lsst.alerts LIMIT 5')
+      print(cursor.fetch_df())\"
+
+On the first line it says where it listens: `listening on grpc://127.0.0.1:50051`. With port 0 the system chooses one.")]
+pub struct ServeArgs {
+    /// Address and port, of this machine only [default: 127.0.0.1:50051].
+    #[arg(long, value_name = "ADDRESS", env = "NOCTUARY_LISTEN", hide_env = true)]
+    pub listen: Option<String>,
+    #[command(flatten)]
+    pub rights: RightsArgs,
+}
+
+/// Runs the command until it is told to stop.
+pub fn run(network: &Runtime, config: &Config, args: &ServeArgs) -> Result<ExitCode> {
+    // A query may keep a core busy for a second without a pause, and calls must be answered meanwhile.
+    let queries = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.threads.value)
+        .thread_name("noctuary-query")
+        .enable_all()
+        .build()?;
+    let handle = queries.handle().clone();
+    let result = network.block_on(async {
+        let engine = open::engine(open::archive(config).await?, config)?;
+        let door = Door::new(engine, args.rights.rights.clone(), handle)?;
+        let address = loopback(&config.listen.value).await?;
+        let listener = TcpListener::bind(address).await.map_err(|e| {
+            Failure::new(Kind::Unavailable, format!("could not listen on {address} ({e}); choose another with --listen"))
+        })?;
+        print(&format!("listening on grpc://{}\n", listener.local_addr()?))?;
+        serve(door, listener, told_to_stop()).await
+    });
+    queries.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Ready at SIGTERM or Ctrl-C.
+async fn told_to_stop() {
+    let terminate = async {
+        #[cfg(unix)]
+        if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            signal.recv().await;
+            return;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = terminate => {}
+        signal = tokio::signal::ctrl_c() => {
+            // Without signals it serves until it is killed.
+            if signal.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+    note("stopping once the queries that run are answered");
+}

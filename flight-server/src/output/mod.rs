@@ -1,0 +1,86 @@
+//! How rows are shown and written.
+
+mod csv;
+mod json;
+mod nested;
+mod parquet;
+pub mod plot;
+pub mod sink;
+pub mod table;
+
+use std::path::Path;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use clap::ValueEnum;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::StreamExt;
+
+pub use sink::Sink;
+
+use crate::error::{Failure, Result};
+
+/// The forms that rows can be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns for people; shows the first rows only.
+    Table,
+    /// Comma-separated values with a header line; records and lists are JSON text.
+    Csv,
+    /// One JSON object per line; ids stay exact whole numbers.
+    Json,
+    /// An Apache Parquet file.
+    Parquet,
+}
+
+impl Format {
+    /// What the name of a file asks for.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Self::Csv),
+            "json" | "jsonl" | "ndjson" => Some(Self::Json),
+            "parquet" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// Takes batches one after the other and keeps no more than it must.
+trait RowWriter {
+    /// Takes a batch. False if no more are wanted.
+    fn write(&mut self, batch: &RecordBatch) -> Result<bool>;
+    /// Writes what is left.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Writes every row of a stream, in memory that does not grow with their number.
+///
+/// # Errors
+/// When the query or the writing fails.
+pub async fn write_rows(
+    mut rows: SendableRecordBatchStream,
+    format: Format,
+    max_rows: usize,
+    sink: &mut Sink,
+) -> Result<()> {
+    let schema: SchemaRef = rows.schema();
+    if format == Format::Parquet {
+        sink.refuse_terminal("Parquet")?;
+    }
+    let mut writer: Box<dyn RowWriter + '_> = match format {
+        Format::Table => Box::new(table::TableWriter::new(&schema, max_rows, sink)),
+        Format::Csv => Box::new(csv::CsvWriter::new(&schema, sink)),
+        Format::Json => Box::new(json::JsonWriter::new(sink)),
+        Format::Parquet => Box::new(parquet::ParquetWriter::new(&schema, sink)?),
+    };
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(Failure::from)?;
+        if !writer.write(&batch)? {
+            break;
+        }
+    }
+    writer.finish()
+}
+
+#[cfg(test)]
+mod tests;

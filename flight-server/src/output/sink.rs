@@ -1,0 +1,152 @@
+//! Where output goes: standard output, or a file that appears once it is whole.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Failure, Result};
+
+/// Standard output or a file. Never panics when the reader of a pipe goes away.
+#[derive(Debug)]
+pub struct Sink {
+    inner: BufWriter<Inner>,
+    /// Where the file is written, and the name that it gets once it is whole.
+    rename: Option<(PathBuf, PathBuf)>,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Stdout(Stdout),
+    File(File),
+}
+
+impl Sink {
+    /// Standard output.
+    pub fn stdout() -> Self {
+        Self { inner: BufWriter::new(Inner::Stdout(io::stdout())), rename: None }
+    }
+
+    /// A file if one is named, else standard output.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn open(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path.filter(|p| p.as_os_str() != "-") else { return Ok(Self::stdout()) };
+        let failed = |e: io::Error| Failure::from(e).during(format!("could not write {}", path.display()));
+        // Devices and pipes are written to where they are.
+        if path.symlink_metadata().is_ok_and(|m| !m.is_file()) {
+            let file = File::options().write(true).open(path).map_err(failed)?;
+            return Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: None });
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".part");
+        let part = path.with_file_name(name);
+        let file = File::create(&part).map_err(failed)?;
+        Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: Some((part, path.to_owned())) })
+    }
+
+    /// True if a person reads it.
+    pub fn is_terminal(&self) -> bool {
+        match self.inner.get_ref() {
+            Inner::Stdout(stdout) => stdout.is_terminal(),
+            Inner::File(file) => file.is_terminal(),
+        }
+    }
+
+    /// Refuses to send bytes that are no text to a terminal.
+    ///
+    /// # Errors
+    /// If it is one.
+    pub fn refuse_terminal(&self, what: &str) -> Result<()> {
+        if self.is_terminal() {
+            return Err(Failure::request(format!("{what} is not for a terminal; write it to a file with -o FILE")));
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, and gives a file its name.
+    ///
+    /// # Errors
+    /// When that fails; then there is no file.
+    pub fn finish(mut self) -> Result<()> {
+        self.inner.flush()?;
+        if let Some((part, path)) = &self.rename {
+            std::fs::rename(part, path)
+                .map_err(|e| Failure::from(e).during(format!("could not write {}", path.display())))?;
+            self.rename = None;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Some((part, _)) = &self.rename {
+            // Not finished: half a file helps nobody.
+            let _ = std::fs::remove_file(part);
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl Write for Inner {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(out) => out.write(bytes),
+            Self::File(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(out) => out.flush(),
+            Self::File(out) => out.flush(),
+        }
+    }
+}
+
+/// Writes text to standard output in one piece.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(text: &str) -> Result<()> {
+    let mut sink = Sink::stdout();
+    sink.write_all(text.as_bytes())?;
+    sink.finish()
+}
+
+/// Says something to the user beside the output: standard error, and no panic if nobody listens there.
+pub fn note(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_once_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        let mut sink = Sink::open(Some(&path)).unwrap();
+        sink.write_all(b"a,b\n").unwrap();
+        drop(sink);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+        let mut sink = Sink::open(Some(&path)).unwrap();
+        sink.write_all(b"a,b\n").unwrap();
+        assert!(!path.exists());
+        sink.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"a,b\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

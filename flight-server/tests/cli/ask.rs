@@ -1,0 +1,133 @@
+//! Questions, packets and images.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::support::{Place, SCHEMA, SCHEMA_ID, SURVEY, burst};
+
+#[test]
+fn answers_come_in_every_form() {
+    let (place, packets) = Place::with_packets();
+    let sql = "SELECT diasourceid, DIASOURCE.psfflux, diaObject FROM lsst.alerts ORDER BY diaSourceId";
+    let table = place.run(&["sql", "-c", sql, "--max-rows", "3"]).ok().says("the first 3 rows");
+    assert!(table.out.contains(&packets.iter().map(|p| p.alert_id).min().unwrap().to_string()), "{table}");
+
+    let json = place.run(&["sql", "-c", sql, "--format", "json"]).ok();
+    let rows: Vec<serde_json::Value> = json.out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let mut ids: Vec<i64> = packets.iter().map(|p| p.alert_id).collect();
+    ids.sort_unstable();
+    assert_eq!(rows.iter().map(|r| r["diaSourceId"].as_i64().unwrap()).collect::<Vec<_>>(), ids);
+    assert!(rows.iter().any(|r| r["diaObject"].is_object()));
+
+    let csv = place.run(&["sql", "-c", sql, "--format", "csv"]).ok();
+    assert!(csv.out.starts_with("diaSourceId,"), "{csv}");
+
+    place.run(&["sql", "-c", sql, "-o", "out.parquet"]).ok();
+    let bytes = std::fs::read(place.path("out.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    let piped = place.run(&["sql", "-c", sql, "--format", "parquet"]).ok();
+    assert_eq!(piped.bytes, bytes);
+}
+
+#[test]
+fn questions_come_from_everywhere() {
+    let (place, packets) = Place::with_packets();
+    place.write("two.sql", "SELECT 1 AS one; -- and\nSELECT ';' AS two;");
+    let both = place.run(&["sql", "-f", "two.sql", "--format", "csv"]).ok();
+    assert_eq!(both.out, "one\n1\ntwo\n;\n");
+    let count = format!("n\n{}\n", packets.len());
+    let piped = place.run_with_input(&["sql", "--format", "csv"], b"SELECT count(*) AS n FROM lsst.alerts").ok();
+    assert_eq!(piped.out, count);
+    place.run(&["sql", "-c", "DESCRIBE lsst.alerts", "--max-rows", "0"]).ok().says("diaSource.psfFlux").says("nJy");
+    place.run(&["sql", "-c", "SHOW TABLES"]).ok().says("alerts").says("ledger");
+    let none = place.run(&["sql", "--as-of", "0", "-c", "SELECT count(*) AS n FROM lsst.alerts", "--format", "csv"]);
+    assert_eq!(none.ok().out, "n\n0\n");
+
+    place.run(&["sql", "-c", "SELECT diaSource.psfFlx FROM lsst.alerts"]).ends(2).warns("psfFlux");
+    place.run(&["sql", "-c", "SELEC 1"]).ends(2);
+    place.run(&["sql", "-c", "DROP TABLE lsst.alerts"]).ends(2);
+    place.run(&["sql", "-c", "SELECT 1; SELECT 2", "--format", "parquet"]).ends(2).warns("one question");
+    place.run(&["sql", "-c", "SELECT 1", "--as-of", "99"]).ends(1).warns("99");
+    place.run(&["sql", "-c", "SELECT 1", "--archive", "nowhere"]).ends(1).warns("noctuary ingest");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let (place, _) = Place::with_packets();
+    for format in ["csv", "json", "parquet"] {
+        let numbers = "(SELECT unnest(range(0, 3000)) AS n)";
+        let sql = format!("SELECT a.n, b.n AS other FROM {numbers} AS a, {numbers} AS b");
+        let mut child = place
+            .command(&["sql", "-c", &sql, "--format", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut head = Vec::new();
+        BufReader::new(child.stdout.take().unwrap()).read_until(b'\n', &mut head).unwrap();
+        let done = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success() && err.is_empty(), "{format}: {:?} {err}", done.status);
+    }
+}
+
+#[test]
+fn packets_come_back_as_they_were_sent() {
+    let (place, packets) = Place::with_packets();
+    for packet in packets.iter().step_by(7) {
+        let id = packet.alert_id.to_string();
+        assert_eq!(place.run(&["get", &id]).ok().bytes, packet.bytes);
+        place.run(&["get", &id, "-o", "packet.bin", "--survey", "lsst"]).ok();
+        assert_eq!(std::fs::read(place.path("packet.bin")).unwrap(), packet.bytes);
+        let avro = place.run(&["get", &id, "--format", "avro"]).ok().bytes;
+        assert!(avro.starts_with(b"Obj\x01") && avro.len() > packet.bytes.len());
+        let json: serde_json::Value =
+            serde_json::from_slice(&place.run(&["get", &id, "--format", "json"]).ok().bytes).unwrap();
+        assert_eq!(json["diaSourceId"].as_i64(), Some(packet.alert_id));
+    }
+    let id = packets[0].alert_id.to_string();
+    place.run(&["get", "12345"]).ends(1).warns("no alert 12345");
+    place.run(&["get", &id, "--revision", "7"]).ends(1).warns("revisions 0");
+    place.run(&["get", &id, "--survey", "lst"]).ends(2).warns("lsst");
+}
+
+#[test]
+fn images_come_as_fits_and_png() {
+    let (place, packets) = Place::with_packets();
+    let id = packets[3].alert_id.to_string();
+    let fits = place.run(&["cutout", &id, "--kind", "science"]).ok().bytes;
+    assert!(fits.starts_with(b"SIMPLE  =") && fits.len() % 2880 == 0);
+    let png = place.run(&["cutout", &id, "--kind", "science", "--format", "png", "--scale", "2"]).ok().bytes;
+    assert!(png.starts_with(b"\x89PNG"));
+    place.run(&["cutout", &id, "-o", "cutouts", "--format", "png"]).ok().says("difference.png");
+    assert_eq!(std::fs::read_dir(place.path("cutouts")).unwrap().count(), 3);
+    place.run(&["cutout", &id, "--kind", "sciense"]).ends(2).warns("science");
+}
+
+#[test]
+fn rights_hold_at_every_door() {
+    let place = Place::new();
+    place.write("survey.toml", SURVEY);
+    place.write("burst.avsc", SCHEMA);
+    place.write("sent/open.bin", burst("B-open", 1));
+    place.write("sent/members.bin", burst("B-members", 2));
+    place.write("sent/odd.bin", burst("B-odd", 9));
+    place.run(&["survey", "add", "survey.toml"]).ok().says("meerkat");
+    place.run(&["schema", "add", "burst.avsc", "--id", SCHEMA_ID]).ok().says(SCHEMA_ID);
+    place.run(&["ingest", "sent"]).ok().says("stored");
+
+    let ids = |rights: &str| {
+        let sql = "SELECT burst FROM meerkat.alerts ORDER BY burst";
+        place.run(&["sql", "-c", sql, "--format", "csv", "--rights", rights]).ok().out
+    };
+    assert_eq!(ids("all"), "burst\nB-members\nB-odd\nB-open\n");
+    assert_eq!(ids("public"), "burst\nB-open\n");
+    assert_eq!(ids("public,members"), ids("all"));
+    assert_eq!(place.run(&["get", "B-members"]).ok().bytes, burst("B-members", 2));
+    place.run(&["get", "B-members", "--rights", "public"]).ends(1).warns("no alert");
+    place.run(&["get", "B-open", "--rights", "public"]).ok();
+    let counted = "SELECT count(*) AS n FROM meerkat.alerts";
+    place.run(&["sql", "-c", counted, "--rights", "public", "--format", "csv"]).ok().says("n\n1\n");
+    place.run(&["sql", "-c", "SELECT * FROM archive.ledger", "--rights", "public"]).ends(2);
+    place.run(&["sql", "-c", "DESCRIBE meerkat.alerts"]).ok().says("right ascension");
+}
