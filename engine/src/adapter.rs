@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -48,10 +48,12 @@ struct Adapter {
 impl PhysicalExprAdapter for Adapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         expr.transform_down(|expr| {
-            let adapted = match (expr.downcast_ref::<Column>(), self.access(&expr)) {
-                (Some(column), _) => Some(self.column(column)?),
-                (None, Some((column, access))) => self.leaf(&column, &access)?,
-                (None, None) => None,
+            let adapted = if let Some(column) = expr.downcast_ref::<Column>() {
+                Some(self.column(column)?)
+            } else if let Some((column, access)) = self.access(&expr) {
+                self.leaf(&column, &access)?
+            } else {
+                None
             };
             Ok(match adapted {
                 Some(new) => Transformed::new(new, true, TreeNodeRecursion::Jump),
@@ -87,18 +89,35 @@ impl Adapter {
         self.places.iter().find(|p| p.name == name)
     }
 
+    /// What is read of a place: the expression, its type in the file, and the kind it is to become. Where the table
+    /// has been cut down to some fields, only these are read.
+    fn source(&self, place: &Place) -> Option<(Arc<dyn PhysicalExpr>, DataType, Kind)> {
+        let (at, field) = stored(place, self.file.fields())?;
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+        let wanted = self.table.field_with_name(&place.name).ok().map(|f| f.data_type());
+        let less = wanted.filter(|w| **w != place.kind.data_type()).and_then(|w| place.kind.only(w));
+        let Some(kind) = less else { return Some((column, field.data_type().clone(), place.kind.clone())) };
+        let clipped = kind.clip(field.data_type());
+        if clipped == *field.data_type() {
+            return Some((column, clipped, kind));
+        }
+        let target = Arc::new(field.as_ref().clone().with_data_type(clipped.clone()));
+        Some((Arc::new(CastExpr::new_with_target_field(column, target, None)), clipped, kind))
+    }
+
     fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
         let Some(place) = self.place(column.name()) else { return self.key(column) };
-        let Some((at, field)) = stored(place, self.file.fields()) else { return null(place) };
-        let source: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
-        Ok(adapted(source, field.data_type(), &place.kind))
+        match self.source(place) {
+            Some((source, own, kind)) => Ok(adapted(source, &own, &kind)),
+            None => null(self.table.field_with_name(column.name())?),
+        }
     }
 
     /// Columns that every file of a table has under the same name.
     fn key(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
         let wanted = self.table.field_with_name(column.name())?;
         let Some((at, field)) = self.file.fields().find(column.name()) else {
-            return Ok(Arc::new(Literal::new(ScalarValue::try_from(wanted.data_type())?)));
+            return null(wanted);
         };
         let source: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
         if field.data_type() == wanted.data_type() {
@@ -109,29 +128,21 @@ impl Adapter {
 
     /// The leaf that a path leads to; `None` if it leads through something that has no fields, such as a map.
     fn leaf(&self, column: &str, access: &Access<'_>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-        let Some(mut place) = self.place(column) else { return Ok(None) };
-        let mut found = stored(place, self.file.fields());
+        let Some(top) = self.place(column) else { return Ok(None) };
+        let Some(place) = self.target(top, &access.path) else { return Ok(None) };
+        let Some((root, own, kind)) = self.source(top) else { return null(&place.field()).map(Some) };
         let mut names: Vec<&str> = Vec::new();
-        let Some((root, _)) = found else {
-            return match self.target(place, &access.path) {
-                Some(place) => null(place).map(Some),
-                None => Ok(None),
-            };
-        };
+        let (mut at, mut own) = (&kind, &own);
         for name in &access.path {
-            let Kind::Record(children) = &place.kind else { return Ok(None) };
+            let Kind::Record(children) = at else { return Ok(None) };
             let Some(child) = children.iter().find(|c| c.name == *name) else { return Ok(None) };
-            found = found.and_then(|(_, field)| match field.data_type() {
-                DataType::Struct(fields) => stored(child, fields),
-                _ => None,
-            });
+            let DataType::Struct(fields) = own else { return Ok(None) };
+            let Some((_, field)) = stored(child, fields) else { return null(&place.field()).map(Some) };
             names.push(&child.stored);
-            place = child;
+            (at, own) = (&child.kind, field.data_type());
         }
-        let Some((_, field)) = found else { return null(place).map(Some) };
-        let root: Arc<dyn PhysicalExpr> = Arc::new(Column::new(self.file.field(root).name(), root));
         let leaf = get_field(access.function, root, &names, &self.file)?;
-        Ok(Some(adapted(leaf, field.data_type(), &place.kind)))
+        Ok(Some(adapted(leaf, own, at)))
     }
 
     fn target<'p>(&self, mut place: &'p Place, path: &[String]) -> Option<&'p Place> {
@@ -162,15 +173,14 @@ fn adapted(source: Arc<dyn PhysicalExpr>, own: &DataType, kind: &Kind) -> Arc<dy
         kind if kind.data_type() == *own => source,
         Kind::Value(wanted) => {
             let name = source.to_string();
-            let field = arrow::datatypes::Field::new(name, wanted.clone(), true);
+            let field = Field::new(name, wanted.clone(), true);
             Arc::new(CastExpr::new_with_target_field(source, Arc::new(field), None))
         }
         kind => Arc::new(Convert::new(source, kind.clone())),
     }
 }
 
-fn null(place: &Place) -> Result<Arc<dyn PhysicalExpr>> {
-    let field = place.field();
+fn null(field: &Field) -> Result<Arc<dyn PhysicalExpr>> {
     let value = ScalarValue::try_from(field.data_type())?;
-    Ok(Arc::new(Literal::new_with_metadata(value, Some(FieldMetadata::from(&field)))))
+    Ok(Arc::new(Literal::new_with_metadata(value, Some(FieldMetadata::from(field)))))
 }

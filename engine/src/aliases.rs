@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, Subscript,
-    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, Expr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Statement as SqlStatement, Subscript, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 /// Gives the selected columns of a statement their names.
@@ -112,6 +112,24 @@ impl VisitorMut for Namer {
             let whole = || path.iter().map(|p| p.value.as_str()).collect::<Vec<_>>().join(".");
             let alias = last.filter(|_| unique).unwrap_or_else(whole);
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', alias) };
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What is selected and ordered by is meant once: DISTINCT would not find it again under its new name.
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let SetExpr::Select(select) = &*query.body else { return ControlFlow::Continue(()) };
+        let Some(OrderBy { kind: OrderByKind::Expressions(orders), .. }) = &mut query.order_by else {
+            return ControlFlow::Continue(());
+        };
+        for order in orders {
+            let named = select.projection.iter().find_map(|item| match item {
+                SelectItem::ExprWithAlias { expr, alias } if *expr == order.expr => Some(alias.clone()),
+                _ => None,
+            });
+            if let Some(alias) = named {
+                order.expr = Expr::Identifier(alias);
+            }
         }
         ControlFlow::Continue(())
     }

@@ -126,7 +126,9 @@ impl Tables {
 
     /// Every table with its schema and name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, &Entry)> {
-        self.schemas.iter().flat_map(|(schema, tables)| tables.iter().map(|(name, e)| (schema.as_str(), name.as_str(), e)))
+        self.schemas
+            .iter()
+            .flat_map(|(schema, tables)| tables.iter().map(|(name, e)| (schema.as_str(), name.as_str(), e)))
     }
 
     /// The tables as DataFusion wants them.

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::functions::core::getfield::GetFieldFunc;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Operator};
-use arrow::datatypes::DataType;
 use noctuary_packet::schema::Schema;
 use noctuary_packet::survey::{Survey, TimeForm, TimeScale};
 use noctuary_packet::time::MjdTai;
@@ -99,7 +99,11 @@ pub(crate) struct KeyNames {
 impl KeyNames {
     /// The fields that mean a key in every one of these schemas: a schema that has the field takes its key from it and
     /// from no other, or lacks the field, so that it is null there.
-    pub(crate) fn of(survey: &Survey, schemas: &[std::sync::Arc<Schema>], leaf: impl Fn(&str) -> Option<DataType>) -> Self {
+    pub(crate) fn of(
+        survey: &Survey,
+        schemas: &[std::sync::Arc<Schema>],
+        leaf: impl Fn(&str) -> Option<DataType>,
+    ) -> Self {
         let mut paths = BTreeMap::new();
         let time = Relation::Time(survey.time.form, survey.time.scale);
         let floats = matches!(survey.time.form, TimeForm::Mjd | TimeForm::Jd);
@@ -116,7 +120,9 @@ impl KeyNames {
                 let first = |s: &Schema| names.iter().find(|p| s.find(p).is_some());
                 let always = schemas.iter().all(|s| s.find(path).is_none() || first(s) == Some(path));
                 let fits = match (key, leaf(path)) {
-                    (Key::Alert | Key::Object, Some(t)) => matches!(t, DataType::Int64 | DataType::Int32 | DataType::Utf8),
+                    (Key::Alert | Key::Object, Some(t)) => {
+                        matches!(t, DataType::Int64 | DataType::Int32 | DataType::Utf8)
+                    }
                     (Key::Visit, Some(t)) => matches!(t, DataType::Int64 | DataType::Int32),
                     (Key::Time, Some(t)) => floats && matches!(t, DataType::Float64 | DataType::Float32),
                     (_, Some(t)) => matches!(t, DataType::Float64 | DataType::Float32),
@@ -167,15 +173,14 @@ impl KeyNames {
                 let (Some(own), Some(low), Some(high)) = (self.key(expr), value(low), value(high)) else {
                     return Unknown;
                 };
-                let between = And(
-                    Box::new(compare(own, Operator::GtEq, low)),
-                    Box::new(compare(own, Operator::LtEq, high)),
-                );
+                let between =
+                    And(Box::new(compare(own, Operator::GtEq, low)), Box::new(compare(own, Operator::LtEq, high)));
                 if *negated { Not(Box::new(between)) } else { between }
             }
             Expr::InList(InList { expr, list, negated }) => {
                 let Some((key, relation)) = self.key(expr) else { return Unknown };
-                let Some(mut values) = list.iter().map(|v| value(v).and_then(|v| fitting(key, v))).collect::<Option<Vec<_>>>()
+                let Some(mut values) =
+                    list.iter().map(|v| value(v).and_then(|v| fitting(key, v))).collect::<Option<Vec<_>>>()
                 else {
                     return Unknown;
                 };

@@ -159,7 +159,10 @@ pub(crate) fn batch(rows: &[Described]) -> Result<RecordBatch> {
     };
     let fields = ["column", "type", "unit", "description", "schemas"];
     let schema = ArrowSchema::new(
-        fields.iter().map(|name| Field::new(*name, DataType::Utf8, !matches!(*name, "column" | "type"))).collect::<Vec<_>>(),
+        fields
+            .iter()
+            .map(|name| Field::new(*name, DataType::Utf8, !matches!(*name, "column" | "type")))
+            .collect::<Vec<_>>(),
     );
     let columns = vec![
         text(&|d| Some(&d.column)),

@@ -73,8 +73,14 @@ impl ExecutionPlan for Guard {
         vec![&self.input]
     }
 
+    /// A sort stays above: one beneath would see rows that are not to be seen, and no order is promised here.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
+    }
+
+    /// A redistribution beneath would keep the choice of fields from the scan.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
     }
 
     fn apply_expressions(
@@ -84,10 +90,7 @@ impl ExecutionPlan for Guard {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.pop().unwrap_or_else(|| Arc::clone(&self.input));
         Ok(Arc::new(Self::new(input, Arc::clone(&self.labels))?))
     }

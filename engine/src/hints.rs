@@ -90,7 +90,10 @@ fn scalar(key: Key, ids: IdTypes, value: &Value) -> Option<ScalarValue> {
 fn around(cap: &Cap) -> Expr {
     let (south, north) = cap.dec_range();
     let dec = ident("_dec").gt_eq(lit(south)).and(ident("_dec").lt_eq(lit(north)));
-    let ras = cap.ra_ranges().into_iter().map(|(west, east)| ident("_ra").gt_eq(lit(west)).and(ident("_ra").lt_eq(lit(east))));
+    let ras = cap
+        .ra_ranges()
+        .into_iter()
+        .map(|(west, east)| ident("_ra").gt_eq(lit(west)).and(ident("_ra").lt_eq(lit(east))));
     let inside = match ras.reduce(Expr::or) {
         Some(ras) if cap.ra_reach().is_some() => dec.and(ras),
         _ => dec,

@@ -27,6 +27,7 @@ mod guard;
 mod hints;
 mod merge;
 mod names;
+mod narrow;
 mod plan;
 mod pruning;
 mod reader;

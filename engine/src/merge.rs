@@ -69,6 +69,44 @@ impl Kind {
         }
     }
 
+    /// The kind with just the fields of a narrower type, in its order; `None` if the type is no part of it.
+    pub(crate) fn only(&self, wanted: &DataType) -> Option<Self> {
+        match (self, wanted) {
+            (Self::Record(places), DataType::Struct(fields)) => {
+                let pick = |field: &FieldRef| {
+                    let place = places.iter().find(|p| p.name == *field.name())?;
+                    Some(Place { kind: place.kind.only(field.data_type())?, ..place.clone() })
+                };
+                Some(Self::Record(fields.iter().map(pick).collect::<Option<_>>()?))
+            }
+            (Self::List(item), DataType::List(field)) => Some(Self::List(Box::new(item.only(field.data_type())?))),
+            (Self::Value(own), wanted) => (own == wanted).then(|| self.clone()),
+            _ => None,
+        }
+    }
+
+    /// The part of a file's type that this kind is read from; of a record at least one field, for its nulls.
+    pub(crate) fn clip(&self, own: &DataType) -> DataType {
+        match (self, own) {
+            (Self::Record(places), DataType::Struct(fields)) => {
+                let used = |field: &FieldRef| {
+                    let place = places.iter().find(|p| p.stored == *field.name() && p.kind.reads(field.data_type()))?;
+                    Some(Arc::new(field.as_ref().clone().with_data_type(place.kind.clip(field.data_type()))))
+                };
+                let mut kept: Vec<FieldRef> = fields.iter().filter_map(used).collect();
+                if kept.is_empty() {
+                    kept.extend(fields.iter().find(|f| !f.data_type().is_nested()).or(fields.first()).cloned());
+                }
+                DataType::Struct(kept.into())
+            }
+            (Self::List(item), DataType::List(field)) => {
+                let inner = item.clip(field.data_type());
+                DataType::List(Arc::new(field.as_ref().clone().with_data_type(inner)))
+            }
+            _ => own.clone(),
+        }
+    }
+
     fn fits(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Record(_), Self::Record(_)) => true,

@@ -120,18 +120,22 @@ pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> S
     if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(" or ")) }
 }
 
-/// Letters to add, drop or change to get from one word to the other (Levenshtein).
+/// Letters to add, drop, change or swap with their neighbour to get from one word to the other (optimal string
+/// alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut last = vec![0; b.len() + 1];
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = before + usize::from(x != *y);
-            before = row[j + 1];
-            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
+    for i in 1..=a.len() {
+        let mut next = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let changed = row[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            next[j] = changed.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                next[j] = next[j].min(last[j - 2] + 1);
+            }
         }
+        last = std::mem::replace(&mut row, next);
     }
     row[b.len()]
 }
@@ -143,6 +147,8 @@ mod tests {
     #[test]
     fn near_names_are_found() {
         assert_eq!(distance("psfflux", "psfflx"), 1);
+        assert_eq!(distance("lapm", "lamp"), 1);
+        assert_eq!(distance("", "abc"), 3);
         assert_eq!(nearest("legder", ["ledger", "files"].into_iter()), "; did you mean ledger?");
         assert_eq!(nearest("completely", ["ledger"].into_iter()), "");
     }

@@ -8,14 +8,15 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionState;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExpressionPlacement, LogicalPlan};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
 use crate::error::{EngineError, Result};
+use crate::narrow::narrow;
 
 /// A question, ready to be answered as often as wanted from the snapshot it was planned on.
 #[derive(Debug, Clone)]
@@ -48,7 +49,7 @@ impl Planned {
             }
             other => other,
         };
-        self.optimized = Some(optimized?);
+        self.optimized = Some(narrow(optimized?)?);
         Ok(())
     }
 
@@ -102,7 +103,7 @@ impl Planned {
         match planned {
             Err(e) if of_leaf_rules(&e) => {
                 let state = whole_records(&self.state);
-                let optimized = state.optimize(&self.plan)?;
+                let optimized = narrow(state.optimize(&self.plan)?)?;
                 Ok(state.query_planner().create_physical_plan(&optimized, &*state).await?)
             }
             other => Ok(other?),

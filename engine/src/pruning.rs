@@ -36,11 +36,7 @@ fn can(condition: &Condition, file: &DataFile) -> Can {
         }
         Condition::And(a, b) => {
             let (a, b) = (can(a, file), can(b, file));
-            Can {
-                yes: a.yes && b.yes,
-                no: a.no || b.no,
-                null: (a.null && (b.null || b.yes)) || (b.null && a.yes),
-            }
+            Can { yes: a.yes && b.yes, no: a.no || b.no, null: (a.null && (b.null || b.yes)) || (b.null && a.yes) }
         }
         Condition::Or(a, b) => {
             let (a, b) = (can(a, file), can(b, file));

@@ -91,12 +91,8 @@ fn respell(tokens: &mut [TokenWithSpan], names: &Names, only_survey: Option<&str
         Token::Word(word) if word.quote_style.is_none() => Some(word.value.clone()),
         _ => None,
     };
-    let mut mentioned: BTreeSet<String> = tokens
-        .iter()
-        .filter_map(|t| word(&t.token))
-        .filter(|w| names.is_schema(w))
-        .map(|w| w.to_lowercase())
-        .collect();
+    let mut mentioned: BTreeSet<String> =
+        tokens.iter().filter_map(|t| word(&t.token)).filter(|w| names.is_schema(w)).map(|w| w.to_lowercase()).collect();
     if mentioned.is_empty() {
         mentioned.extend(only_survey.map(str::to_owned));
         mentioned.insert(crate::catalog::ARCHIVE.to_owned());
@@ -205,7 +201,13 @@ mod tests {
     #[test]
     fn only_questions_are_taken() {
         let parse = |sql: &str| parse(sql, &Names::default(), None);
-        for sql in ["SELECT 1", "describe lsst.alerts", "EXPLAIN SELECT 1", "SHOW TABLES", "WITH a AS (SELECT 1) SELECT * FROM a"] {
+        for sql in [
+            "SELECT 1",
+            "describe lsst.alerts",
+            "EXPLAIN SELECT 1",
+            "SHOW TABLES",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+        ] {
             assert!(parse(sql).is_ok(), "{sql}");
         }
         for sql in [

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::array::Array;
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use noctuary_packet::schema::Fingerprint;
 use noctuary_storage::log::Counts;
@@ -15,7 +17,8 @@ use crate::error::Result;
 type Column = (&'static str, ArrayRef);
 
 fn table(columns: Vec<Column>) -> Result<RecordBatch> {
-    let fields: Vec<Field> = columns.iter().map(|(name, data)| Field::new(*name, data.data_type().clone(), true)).collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, data)| Field::new(*name, data.data_type().clone(), true)).collect();
     let data = columns.into_iter().map(|(_, data)| data).collect();
     Ok(RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), data)?)
 }
@@ -73,7 +76,8 @@ pub(crate) fn files(snapshot: &Snapshot) -> Result<RecordBatch> {
 
 /// Rows of a survey's alerts that may be seen.
 fn visible_rows(snapshot: &Snapshot, survey: &str, schema: Option<&str>, access: &Access) -> u64 {
-    let files = snapshot.files(Table::Alerts, Some(survey)).filter(|f| schema.is_none() || f.schema.as_deref() == schema);
+    let files =
+        snapshot.files(Table::Alerts, Some(survey)).filter(|f| schema.is_none() || f.schema.as_deref() == schema);
     let rows = files.map(|f| match access {
         Access::Everything => f.rows,
         Access::Labels(_) => {

@@ -1,9 +1,9 @@
 //! The table of a survey's alerts: which files, which leaves, which rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -35,13 +35,13 @@ use crate::pruning::may_match;
 use crate::reader::Readers;
 
 /// Files of one table, read as DataFusion wants them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FileTable {
     schema: TableSchema,
-    files: Vec<Arc<DataFile>>,
+    files: Arc<[Arc<DataFile>]>,
     readers: Arc<Readers>,
     adapters: Arc<dyn PhysicalExprAdapterFactory>,
-    keys: KeyNames,
+    keys: Arc<KeyNames>,
     ids: Option<IdTypes>,
     /// Labels of the rows that may be seen; `None` if none is hidden.
     labels: Option<Arc<BTreeSet<String>>>,
@@ -61,14 +61,26 @@ impl FileTable {
         let keys = KeyNames::of(&columns.survey, &columns.schemas, |path| leaf(&columns.places, path));
         let adapters = Arc::new(AdapterFactory::new(Arc::new(columns.places.clone())));
         let schema = with_commit(columns.file_schema());
-        Self { schema, files, readers, adapters, keys, ids: Some(columns.ids), labels, prune }
+        let (files, keys, ids) = (files.into(), Arc::new(keys), Some(columns.ids));
+        Self { schema, files, readers, adapters, keys, ids, labels, prune }
     }
 
     /// A table that belongs to no survey, for readers from whom nothing is hidden.
     pub(crate) fn plain(schema: SchemaRef, files: Vec<Arc<DataFile>>, readers: Arc<Readers>) -> Self {
         let adapters = Arc::new(AdapterFactory::new(Arc::default()));
         let schema = with_commit(schema);
-        Self { schema, files, readers, adapters, keys: KeyNames::default(), ids: None, labels: None, prune: true }
+        let (files, keys) = (files.into(), Arc::default());
+        Self { schema, files, readers, adapters, keys, ids: None, labels: None, prune: true }
+    }
+
+    /// The same table with records and lists of less, by the names of columns.
+    pub(crate) fn narrower(&self, types: &BTreeMap<String, DataType>) -> Self {
+        let narrower = |field: &FieldRef| match types.get(field.name()) {
+            Some(data_type) => Arc::new(field.as_ref().clone().with_data_type(data_type.clone())),
+            None => Arc::clone(field),
+        };
+        let fields: Vec<FieldRef> = self.schema.file_schema().fields().iter().map(narrower).collect();
+        Self { schema: with_commit(Arc::new(Schema::new(fields))), ..self.clone() }
     }
 
     fn conditions(&self, filters: &[Expr]) -> Vec<Condition> {

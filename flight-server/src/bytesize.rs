@@ -83,7 +83,9 @@ mod tests {
 
     #[test]
     fn people_write_it_in_many_ways() {
-        for (text, bytes) in [("0", 0), ("65536", 65_536), ("64 KiB", 65_536), ("1.5GB", 1_500_000_000), ("2gib", 2 << 30)] {
+        for (text, bytes) in
+            [("0", 0), ("65536", 65_536), ("64 KiB", 65_536), ("1.5GB", 1_500_000_000), ("2gib", 2 << 30)]
+        {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
         for text in ["", "x", "-1", "1.5 parsecs", "99999999999 TiB", "nan"] {

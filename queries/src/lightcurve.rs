@@ -14,7 +14,9 @@ use noctuary_storage::Snapshot;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LightcurveError {
     /// The mapping does not say where brightness is found.
-    #[error("the survey {0} does not say what makes a light curve; add [photometry] and records.trigger to its mapping")]
+    #[error(
+        "the survey {0} does not say what makes a light curve; add [photometry] and records.trigger to its mapping"
+    )]
     NotMapped(String),
 }
 

@@ -1,11 +1,16 @@
-//! Tells tests whether the real packets are at hand, so that those that need them are *ignored* where they are not,
-//! instead of passing without having looked.
+//! Tells tests whether the real packets and an S3 server are at hand, so that those that need them are *ignored* where
+//! they are not, instead of passing without having looked.
 
 use std::path::PathBuf;
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(real_packets)");
     println!("cargo::rerun-if-env-changed=NOCTUARY_TEST_DATA");
+    println!("cargo::rustc-check-cfg=cfg(s3_server)");
+    println!("cargo::rerun-if-env-changed=NOCTUARY_TEST_S3");
+    if std::env::var_os("NOCTUARY_TEST_S3").is_some() {
+        println!("cargo::rustc-cfg=s3_server");
+    }
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     let folder = match std::env::var_os("NOCTUARY_TEST_DATA") {
         Some(folder) => Some(PathBuf::from(folder)),

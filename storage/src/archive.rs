@@ -12,7 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::sync::Mutex;
 
-use crate::error::{Result, StorageError};
+use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::{Footers, ParquetFile};
 use crate::location::Location;
 use crate::log::{Append, DataFile, Entry, Log, SchemaRecord, SurveyRecord};
@@ -153,20 +153,7 @@ impl Archive {
 
     /// The state to start from: the newest checkpoint, or the first entry.
     async fn load(&self, limit: Option<u64>) -> Result<Snapshot> {
-        let mut state = State::default();
-        match self.log.newest_checkpoint(limit).await? {
-            Some(version) => {
-                let bytes = self.log.read_checkpoint(version).await?;
-                state = serde_json::from_slice(&bytes).map_err(|e| {
-                    StorageError::damaged(format!("the checkpoint of version {version} cannot be read ({e})"))
-                })?;
-            }
-            None => {
-                let first = self.log.read(0).await?;
-                let first = first.ok_or_else(|| StorageError::damaged("the log has no first entry"))?;
-                state.apply(0, first);
-            }
-        }
+        let state = self.first_state(limit).await?;
         let mut snapshot = Snapshot {
             state: Arc::new(State::default()),
             schemas: Arc::new(SchemaStore::with_known()),
@@ -176,6 +163,23 @@ impl Archive {
             .await?;
         snapshot.state = Arc::new(state);
         Ok(snapshot)
+    }
+
+    async fn first_state(&self, mut limit: Option<u64>) -> Result<State> {
+        while let Some(version) = self.log.newest_checkpoint(limit).await? {
+            match self.log.read_checkpoint(version).await {
+                Ok(state) => return Ok(state),
+                // What it says can be had from an older one or from the log.
+                Err(e) if e.kind() == ErrorKind::Damaged => tracing::warn!("{e}; the log is read from further back"),
+                Err(e) => return Err(e),
+            }
+            let Some(before) = version.checked_sub(1) else { break };
+            limit = Some(before);
+        }
+        let first = self.log.read(0).await?;
+        let mut state = State::default();
+        state.apply(0, first.ok_or_else(|| StorageError::damaged("the log has no first entry"))?);
+        Ok(state)
     }
 
     async fn advance(&self, snapshot: &mut Snapshot, limit: Option<u64>) -> Result<()> {
@@ -282,9 +286,7 @@ impl Archive {
     async fn checkpoint(&self, version: u64) {
         let written = async {
             let snapshot = self.snapshot_at(version).await?;
-            let bytes = serde_json::to_vec(&*snapshot.state)
-                .map_err(|e| StorageError::internal(format!("a checkpoint could not be written ({e})")))?;
-            self.log.write_checkpoint(version, &bytes).await
+            self.log.write_checkpoint(version, &snapshot.state).await
         };
         if let Err(e) = written.await {
             tracing::warn!("no checkpoint of version {version}: {e}");

@@ -1,6 +1,6 @@
 //! Packets that were refused: kept, shown, and tried again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -73,7 +73,7 @@ pub async fn retry(archive: &Archive, ids: Option<&[String]>, options: &IngestOp
     let waits = |q: &Quarantined| q.released.is_none() && q.complete && !q.packet.is_empty();
     match ids {
         Some(ids) => {
-            for id in ids {
+            for id in ids.iter().collect::<BTreeSet<_>>() {
                 let one = read(archive, &snapshot, id).await?;
                 retry.take(vec![one].into_iter().filter(waits).collect()).await?;
             }

@@ -15,6 +15,9 @@ use crate::tables::Table;
 /// The state that the entries of a log add up to; what a checkpoint holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
+    /// The highest format among the entries that it adds up.
+    #[serde(default)]
+    pub format: u32,
     /// The version.
     pub version: u64,
     /// Files in the order in which they came.
@@ -75,8 +78,8 @@ impl State {
     /// Checks that an entry may follow this state.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Conflict`] if a source is not where the entry believes it to be: another ingester
-    /// took packets from it, and this one has to stop.
+    /// [`crate::error::ErrorKind::Conflict`] if a source is not where the entry believes it to be, or the quarantine
+    /// no longer holds what it releases: another ingester was there, and this one has to stop.
     pub fn check(&self, entry: &Entry) -> crate::error::Result<()> {
         for step in &entry.sources {
             let committed = self.sources.get(&step.source).map_or(0, |p| p.at);
@@ -91,6 +94,12 @@ impl State {
                 ));
             }
         }
+        if let Some(id) = entry.released.iter().find(|id| self.released.contains_key(*id)) {
+            return Err(StorageError::new(
+                crate::error::ErrorKind::Conflict,
+                format!("{id} of the quarantine has been stored by another retry; nothing is lost: start it again"),
+            ));
+        }
         if let Some(to) = entry.rollback_to
             && to > self.version
         {
@@ -101,6 +110,7 @@ impl State {
 
     /// Applies the entry of the next version.
     pub fn apply(&mut self, version: u64, entry: Entry) {
+        self.format = self.format.max(entry.format);
         self.version = version;
         self.versions.push(VersionInfo {
             version,

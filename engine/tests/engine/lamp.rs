@@ -96,7 +96,11 @@ pub fn lamp(version: u32, id: i64, more: &[(&str, Value)]) -> Vec<u8> {
     ];
     if version == 1 {
         let codes = vec!["a".into(), "b".into()];
-        values.extend([("glow.flags", "odd".into()), ("glow.oldName", id.into()), ("trail[].code", Value::Each(codes))]);
+        values.extend([
+            ("glow.flags", "odd".into()),
+            ("glow.oldName", id.into()),
+            ("trail[].code", Value::Each(codes)),
+        ]);
     } else {
         let codes = vec![7.into(), 8.into()];
         values.extend([("glow.flags", 5.into()), ("glow.newName", id.into()), ("trail[].code", Value::Each(codes))]);

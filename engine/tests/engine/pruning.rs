@@ -53,8 +53,11 @@ fn comparison() -> impl Strategy<Value = String> {
         (whole.clone(), op.clone(), 0..210_i64).prop_map(move |(c, op, n)| format!("{c} {op} {}", number(c, n))),
         (whole.clone(), op.clone(), 0..210_i64).prop_map(move |(c, op, n)| format!("{} {op} {c}", number(c, n))),
         (real.clone(), op, 0..210_i64).prop_map(move |(c, op, n)| format!("{c} {op} {}", place(c, n))),
-        (real.clone(), 0..210_i64, 0..50_i64)
-            .prop_map(move |(c, n, w)| format!("{c} BETWEEN {} AND {}", place(c, n), place(c, n + w))),
+        (real.clone(), 0..210_i64, 0..50_i64).prop_map(move |(c, n, w)| format!(
+            "{c} BETWEEN {} AND {}",
+            place(c, n),
+            place(c, n + w)
+        )),
         (whole.clone(), prop::collection::vec(0..210_i64, 1..40), any::<bool>()).prop_map(move |(c, list, not)| {
             let list: Vec<String> = list.into_iter().map(|n| number(c, n).to_string()).collect();
             format!("{c} {}IN ({})", if not { "NOT " } else { "" }, list.join(", "))

@@ -45,7 +45,7 @@ async fn counts_and_sums_are_of_what_may_be_seen() {
     let rows = sorted(&public, "SELECT lampId, _rights, glow.brightFlux, body FROM alerts").await;
     assert_eq!(rows.iter().map(|r| r[0].as_str()).collect::<Vec<_>>(), ["1", "3", "5", "7", "9"]);
     assert!(rows.iter().all(|r| r[1] == "public"));
-    assert_eq!(sorted(&public, "SELECT _rights, _rights FROM (SELECT * FROM alerts LIMIT 3)").await.len(), 3);
+    assert_eq!(sorted(&public, "SELECT _rights, _rights AS again FROM (SELECT * FROM alerts LIMIT 3)").await.len(), 3);
     assert_eq!(ask(&public, "SELECT lampId FROM alerts ORDER BY lampId DESC LIMIT 2").await, [["9"], ["7"]]);
     let nobody = limited(&archive, "nothing".parse().unwrap()).await;
     assert_eq!(one(&nobody, "SELECT count(*) FROM lamp.alerts").await, "0");

@@ -39,12 +39,15 @@ async fn renamed_retyped_and_reordered_fields_are_read_from_each_version() {
          onlyOld, onlyNew FROM lamp.alerts ORDER BY lampId",
     )
     .await;
-    assert_eq!(rows, [
-        ["1", "-", "odd", "1", "-", "1.5", "100", "-", "-"],
-        ["2", "-", "odd", "2", "-", "-", "200", "-", "-"],
-        ["11", "5", "-", "-", "11", "16.5", "1100", "-", "-"],
-        ["12", "5", "-", "-", "12", "-", "1200", "-", "9"],
-    ]);
+    assert_eq!(
+        rows,
+        [
+            ["1", "-", "odd", "1", "-", "1.5", "100", "-", "-"],
+            ["2", "-", "odd", "2", "-", "-", "200", "-", "-"],
+            ["11", "5", "-", "-", "11", "16.5", "1100", "-", "-"],
+            ["12", "5", "-", "-", "12", "-", "1200", "-", "9"],
+        ]
+    );
     assert_eq!(one(&session, "SELECT sum(glow.visit) FROM lamp.alerts").await, "2600");
     assert_eq!(one(&session, "SELECT count(*) FROM lamp.alerts WHERE glow.flags_string = 'odd'").await, "2");
     assert_eq!(one(&session, "SELECT count(*) FROM lamp.alerts WHERE glow.flags = 5").await, "2");

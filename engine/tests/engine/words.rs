@@ -4,7 +4,7 @@ use datafusion::common::ScalarValue;
 use noctuary_engine::{ErrorKind, Session, SessionOptions};
 
 use crate::lamp::{archive, lamp};
-use crate::make::{lsst_packet};
+use crate::make::lsst_packet;
 use crate::support::{ask, one, session, session_of, take, try_ask};
 
 async fn lit() -> (noctuary_storage::Archive, Session) {
@@ -46,7 +46,10 @@ async fn columns_of_an_answer_are_named_for_people() {
             planned.schema().fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>()
         }
     };
-    assert_eq!(names("SELECT GLOW.brightflux, lampid, count(*) OVER () FROM alerts").await[..2], ["brightFlux", "lampId"]);
+    assert_eq!(
+        names("SELECT GLOW.brightflux, lampid, count(*) OVER () FROM alerts").await[..2],
+        ["brightFlux", "lampId"]
+    );
     assert_eq!(names("SELECT a.glow.ra, body.size FROM lamp.alerts a").await, ["ra", "size"]);
     assert_eq!(names("SELECT glow.ra, glow.ra AS x, body.base FROM alerts").await, ["ra", "x", "base"]);
     assert_eq!(names("SELECT count(*), max(glow.ra) AS top FROM alerts").await, ["count(*)", "top"]);
@@ -69,7 +72,7 @@ async fn mistakes_are_told_with_what_to_change() {
         ("SELECT * FROM legder", "ledger"),
         ("SELECT * FROM lapm.alerts", "lamp"),
         ("SELECT * FROM lamp.alert", "lamp.alerts"),
-        ("SELECT FROM WHERE", "not SQL"),
+        ("SELEC lampId", "not SQL"),
         ("DROP TABLE ledger", "read-only"),
         ("CREATE TABLE x AS SELECT 1", "read-only"),
         ("SELECT 1; SELECT 2", "one at a time"),
@@ -117,7 +120,10 @@ async fn a_version_gives_the_same_rows_for_ever() {
 async fn the_archive_tells_of_itself() {
     let (archive, session) = lit().await;
     assert_eq!(one(&session, "SELECT sum(stored) FROM ledger").await, "5");
-    assert_eq!(one(&session, "SELECT count(*) FROM versions").await, (archive.snapshot().await.unwrap().version() + 1).to_string());
+    assert_eq!(
+        one(&session, "SELECT count(*) FROM versions").await,
+        (archive.snapshot().await.unwrap().version() + 1).to_string()
+    );
     assert_eq!(one(&session, "SELECT alerts FROM surveys WHERE survey = 'lamp'").await, "5");
     assert_eq!(one(&session, "SELECT rows FROM files WHERE \"table\" = 'alerts'").await, "5");
     assert_eq!(one(&session, "SELECT alerts FROM schemas WHERE survey = 'lamp' AND version = '2.0'").await, "5");

@@ -76,7 +76,10 @@ pub async fn run(config: &Config, args: &CutoutArgs) -> Result<ExitCode> {
         let kinds: Vec<String> = survey.cutouts.iter().map(|c| c.kind.clone()).collect();
         if !kinds.contains(&args.kind) {
             let kinds = kinds.join(", ");
-            return Err(Failure::request(format!("{} has no cutout {:?}; there are {kinds}", packet.survey, args.kind)));
+            return Err(Failure::request(format!(
+                "{} has no cutout {:?}; there are {kinds}",
+                packet.survey, args.kind
+            )));
         }
         images.retain(|image| image.kind == args.kind);
     }

@@ -81,12 +81,9 @@ pub async fn run(config: &Config, args: &GetArgs) -> Result<ExitCode> {
         }
         GetFormat::Json => {
             let value = to_json(&packet.schema, &packet.datum)?;
-            let mut text = if sink.is_terminal() {
-                serde_json::to_vec_pretty(&value)
-            } else {
-                serde_json::to_vec(&value)
-            }
-            .map_err(|e| Failure::internal(e.to_string()))?;
+            let mut text =
+                if sink.is_terminal() { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }
+                    .map_err(|e| Failure::internal(e.to_string()))?;
             text.push(b'\n');
             text
         }
@@ -127,9 +124,9 @@ pub async fn one_packet(archive: &Archive, id: &str, which: &Which) -> Result<St
             }
             Ok(found.swap_remove(at))
         }
-        None if found.is_empty() => Err(Failure::not_found(format!(
-            "no alert {id} here; `noctuary sql` finds ids by what alerts are like"
-        ))),
+        None if found.is_empty() => {
+            Err(Failure::not_found(format!("no alert {id} here; `noctuary sql` finds ids by what alerts are like")))
+        }
         None => Err(Failure::not_found(format!("alert {id} has revisions {}", revisions.join(", ")))),
     }
 }

@@ -97,13 +97,18 @@ pub fn watch(label: &'static str, progress: &Arc<Progress>) -> Watch {
     Watch::start(label, Unit::Bytes, move || Step {
         done: progress.bytes_read(),
         total: progress.total_bytes(),
-        message: format!("{} packets, {} stored, {} quarantined", progress.packets(), progress.stored(), progress.quarantined()),
+        message: format!(
+            "{} packets, {} stored, {} quarantined",
+            progress.packets(),
+            progress.stored(),
+            progress.quarantined()
+        ),
     })
 }
 
 /// 0, or 3 if something was quarantined or could not be read at all.
 pub fn exit_code(report: &Report) -> ExitCode {
-    if report.counts.quarantined > 0 || !report.refused_sources.is_empty() {
+    if !report.reasons.is_empty() || !report.refused_sources.is_empty() {
         note("something was quarantined: `noctuary quarantine list` shows it");
         return ExitCode::from(QUARANTINED);
     }
@@ -128,14 +133,7 @@ pub fn summary(report: &Report) -> String {
         }
     }
     let mut out = grid.render();
-    if !report.reasons.is_empty() {
-        let mut reasons = Grid::new(&["quarantined for", ">packets", "what to do"]);
-        for (reason, count) in &report.reasons {
-            reasons.row([reason.to_string(), count.to_string(), remedy(*reason).to_owned()]);
-        }
-        out.push('\n');
-        out.push_str(&reasons.render());
-    }
+    out.push_str(&reasons(report));
     for (source, why) in &report.refused_sources {
         out.push_str(&format!("refused {source}: {why}\n"));
     }
@@ -155,6 +153,18 @@ pub fn summary(report: &Report) -> String {
         report.version
     ));
     out
+}
+
+/// Why packets were refused, and what can be done; nothing if none were.
+pub fn reasons(report: &Report) -> String {
+    if report.reasons.is_empty() {
+        return String::new();
+    }
+    let mut grid = Grid::new(&["quarantined for", ">packets", "what to do"]);
+    for (reason, count) in &report.reasons {
+        grid.row([reason.to_string(), count.to_string(), remedy(*reason).to_owned()]);
+    }
+    format!("\n{}", grid.render())
 }
 
 /// A schema by what people call it, or from a file.

@@ -65,7 +65,8 @@ pub async fn roll_back(config: &Config, args: &RollbackArgs) -> Result<ExitCode>
     let archive = open::archive(config).await?;
     let before = archive.snapshot().await?.version();
     let after = archive.roll_back(args.version).await?;
-    let undone = after.versions().iter().filter(|v| v.undone && v.version <= before && v.version > args.version).count();
+    let undone =
+        after.versions().iter().filter(|v| v.undone && v.version <= before && v.version > args.version).count();
     print(&format!(
         "version {} shows what version {} did; {undone} versions are undone, and `--as-of {before}` still shows them\n",
         after.version(),

@@ -3,14 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use noctuary_packet::reason::Reason;
-use noctuary_storage::ingest::Progress;
+use noctuary_storage::ingest::Report;
 use noctuary_storage::quarantine::{Quarantined, read, retry};
 
-use super::ingest::{options, schema_of, summary, watch};
+use super::ingest::{exit_code, options, reasons, schema_of};
 use super::ledger::{ShowArgs, show};
 use crate::bytesize::ByteSize;
 use crate::config::Config;
@@ -19,6 +18,7 @@ use crate::open;
 use crate::output::Sink;
 use crate::output::sink::print;
 use crate::output::table::Grid;
+use crate::progress::{Step, Unit, Watch};
 
 /// Look at packets that were refused, and try them again.
 ///
@@ -54,7 +54,9 @@ pub enum QuarantineCommand {
         output: Option<PathBuf>,
     },
     /// Try packets again: those that are accepted now are stored, the others stay.
-    #[command(after_help = "Examples:\n  noctuary quarantine retry --all\n  noctuary quarantine retry ID --schema 'lsst 9.0'")]
+    #[command(
+        after_help = "Examples:\n  noctuary quarantine retry --all\n  noctuary quarantine retry ID --schema 'lsst 9.0'"
+    )]
     Retry {
         /// Ids from the list.
         #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "ID")]
@@ -104,13 +106,22 @@ pub async fn run(config: &Config, args: &QuarantineArgs) -> Result<ExitCode> {
             let snapshot = archive.snapshot().await?;
             let schema = schema.as_deref().map(|name| schema_of(name, &snapshot)).transpose()?;
             let options = options(config, schema, ByteSize(64 << 20));
-            let bar = watch("retry", &Arc::new(Progress::default()));
+            let watch = Watch::start("retry", Unit::Count, Step::default);
             let report = retry(&archive, (!all).then_some(ids), &options).await?;
-            drop(bar);
-            print(&summary(&report))?;
-            Ok(super::ingest::exit_code(&report))
+            drop(watch);
+            print(&retried(&report))?;
+            Ok(exit_code(&report))
         }
     }
+}
+
+fn retried(report: &Report) -> String {
+    let refused: u64 = report.reasons.values().sum();
+    let mut grid = Grid::new(&["", ">packets"]);
+    grid.row(["stored now".to_owned(), report.counts.stored.to_string()]);
+    grid.row(["stored before".to_owned(), report.counts.duplicate.to_string()]);
+    grid.row(["refused again".to_owned(), refused.to_string()]);
+    format!("{}{}", grid.render(), reasons(report))
 }
 
 async fn list(config: &Config, args: &ListArgs) -> Result<ExitCode> {

@@ -31,9 +31,42 @@ const COMMANDS: &str = "\
 
 /// Words that begin a statement or are common inside one; names come from the session.
 const WORDS: [&str; 36] = [
-    "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "HAVING", "LIMIT", "OFFSET", "DISTINCT", "AND", "OR", "NOT",
-    "NULL", "IS NULL", "IS NOT NULL", "BETWEEN", "IN", "LIKE", "CASE", "WHEN", "THEN", "ELSE", "END", "JOIN",
-    "LEFT JOIN", "ON", "AS", "DESC", "UNION ALL", "WITH", "CAST", "EXPLAIN", "DESCRIBE", "SHOW TABLES", "UNNEST", "ASC",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP BY",
+    "ORDER BY",
+    "HAVING",
+    "LIMIT",
+    "OFFSET",
+    "DISTINCT",
+    "AND",
+    "OR",
+    "NOT",
+    "NULL",
+    "IS NULL",
+    "IS NOT NULL",
+    "BETWEEN",
+    "IN",
+    "LIKE",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "JOIN",
+    "LEFT JOIN",
+    "ON",
+    "AS",
+    "DESC",
+    "UNION ALL",
+    "WITH",
+    "CAST",
+    "EXPLAIN",
+    "DESCRIBE",
+    "SHOW TABLES",
+    "UNNEST",
+    "ASC",
 ];
 
 /// Completes names and knows when a question is whole.
@@ -229,7 +262,10 @@ mod tests {
             let (start, found) = complete(&names, line, line.len());
             (start, found.into_iter().map(|p| p.replacement).collect::<Vec<_>>())
         };
-        assert_eq!(offered("SELECT diasource.PSF"), (7, vec!["diaSource.psfFlux".into(), "diaSource.psfFluxErr".into()]));
+        assert_eq!(
+            offered("SELECT diasource.PSF"),
+            (7, vec!["diaSource.psfFlux".into(), "diaSource.psfFluxErr".into()])
+        );
         assert_eq!(offered("SELECT a.diaSource.psfFluxE"), (9, vec!["diaSource.psfFluxErr".into()]));
         assert_eq!(offered("sel"), (0, vec!["SELECT".into()]));
         assert_eq!(offered("SELECT "), (7, vec![]));

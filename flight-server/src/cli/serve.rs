@@ -51,7 +51,10 @@ pub fn run(network: &Runtime, config: &Config, args: &ServeArgs) -> Result<ExitC
         let door = Door::new(engine, args.rights.rights.clone(), handle)?;
         let address = loopback(&config.listen.value).await?;
         let listener = TcpListener::bind(address).await.map_err(|e| {
-            Failure::new(Kind::Unavailable, format!("could not listen on {address} ({e}); choose another with --listen"))
+            Failure::new(
+                Kind::Unavailable,
+                format!("could not listen on {address} ({e}); choose another with --listen"),
+            )
         })?;
         print(&format!("listening on grpc://{}\n", listener.local_addr()?))?;
         serve(door, listener, told_to_stop()).await

@@ -56,9 +56,9 @@ pub struct SqlArgs {
 pub async fn run(config: &Config, args: &SqlArgs) -> Result<ExitCode> {
     let script = match (&args.command, &args.file) {
         (Some(text), _) => Some(text.clone()),
-        (None, Some(path)) if path.as_os_str() != "-" => Some(
-            std::fs::read_to_string(path).map_err(|e| Failure::from(e).during(format!("{}", path.display())))?,
-        ),
+        (None, Some(path)) if path.as_os_str() != "-" => {
+            Some(std::fs::read_to_string(path).map_err(|e| Failure::from(e).during(format!("{}", path.display())))?)
+        }
         (None, None) if std::io::stdin().is_terminal() => None,
         _ => {
             let mut text = String::new();

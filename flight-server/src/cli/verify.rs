@@ -57,7 +57,7 @@ pub async fn run(config: &Config, args: &VerifyArgs) -> Result<ExitCode> {
 fn shown(report: &VerifyReport) -> String {
     let mut grid = Grid::new(&["promise", "what", ">examined", ">failures"]);
     for check in &report.checks {
-        grid.row([
+        grid.whole_row([
             check.promise.to_owned(),
             check.what.to_owned(),
             check.examined.to_string(),

@@ -51,7 +51,11 @@ pub async fn loopback(listen: &str) -> Result<SocketAddr> {
 ///
 /// # Errors
 /// When the network fails.
-pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+pub async fn serve(
+    door: Door,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
     let (told, stopping) = tokio::sync::oneshot::channel::<()>();
     let signal = async move {
         shutdown.await;

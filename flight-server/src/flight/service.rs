@@ -16,9 +16,7 @@ use arrow_flight::sql::{
     CommandPreparedStatementQuery, CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult,
     ProstMessageExt, SqlInfo, TicketStatementQuery,
 };
-use arrow_flight::{
-    Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket,
-};
+use arrow_flight::{Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket};
 use futures::{Stream, TryStreamExt};
 use noctuary_engine::{Engine, Session};
 use noctuary_storage::Access;
@@ -129,7 +127,11 @@ impl FlightSqlService for Door {
         Ok(response)
     }
 
-    async fn get_flight_info_statement(&self, query: CommandStatementQuery, request: Request<FlightDescriptor>) -> Info {
+    async fn get_flight_info_statement(
+        &self,
+        query: CommandStatementQuery,
+        request: Request<FlightDescriptor>,
+    ) -> Info {
         self.info_of(Statement::new(query.query), request.into_inner()).await
     }
 
@@ -185,7 +187,8 @@ impl FlightSqlService for Door {
         request: Request<PeekableFlightDataStream>,
     ) -> Result<DoPutPreparedStatementResult, Status> {
         let statement = Statement::decode(&query.prepared_statement_handle)?;
-        let mut batches = FlightRecordBatchStream::new_from_flight_data(request.into_inner().map_err(FlightError::from));
+        let mut batches =
+            FlightRecordBatchStream::new_from_flight_data(request.into_inner().map_err(FlightError::from));
         let (mut bound, mut rows) = (Vec::new(), 0);
         while let Some(batch) = batches.try_next().await? {
             rows += batch.num_rows();
@@ -255,7 +258,11 @@ impl FlightSqlService for Door {
         answer(self.ask(None, move |session| async move { metadata::tables(&session, query).await }).await)
     }
 
-    async fn get_flight_info_table_types(&self, query: CommandGetTableTypes, request: Request<FlightDescriptor>) -> Info {
+    async fn get_flight_info_table_types(
+        &self,
+        query: CommandGetTableTypes,
+        request: Request<FlightDescriptor>,
+    ) -> Info {
         let ticket = query.as_any();
         info(&query.into_builder().schema(), ticket, request.into_inner())
     }

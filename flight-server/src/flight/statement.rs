@@ -95,9 +95,8 @@ impl Statement {
 /// The parameters that a question expects, in their order. What cannot be told has the type of NULL.
 pub fn parameter_schema(planned: &Planned) -> Result<Schema> {
     let parameters = planned.parameters()?;
-    let field = |(name, data_type): (String, Option<DataType>)| {
-        Field::new(name, data_type.unwrap_or(DataType::Null), true)
-    };
+    let field =
+        |(name, data_type): (String, Option<DataType>)| Field::new(name, data_type.unwrap_or(DataType::Null), true);
     Ok(Schema::new(parameters.into_iter().map(field).collect::<Vec<_>>()))
 }
 

@@ -15,7 +15,8 @@ use tonic::transport::{Channel, Endpoint};
 use super::*;
 
 /// A server over an empty archive, and what stops it.
-async fn served() -> (FlightSqlServiceClient<Channel>, tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<Result<()>>) {
+async fn served()
+-> (FlightSqlServiceClient<Channel>, tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<Result<()>>) {
     let archive = Archive::open_or_create(Location::memory().unwrap()).await.unwrap();
     let config = crate::config::Config::load(crate::config::Given::default()).unwrap();
     let engine = crate::open::engine(archive, &config).unwrap();

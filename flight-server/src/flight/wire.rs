@@ -97,10 +97,7 @@ fn bytes_of(batch: &RecordBatch) -> usize {
 }
 
 /// Messages of rows, the announced schema first.
-pub fn messages(
-    announced: SchemaRef,
-    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
-) -> Messages {
+pub fn messages(announced: SchemaRef, rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static) -> Messages {
     let to = Arc::clone(&announced);
     let cut = rows
         .map(move |batch| {
@@ -112,10 +109,8 @@ pub fn messages(
         })
         .flatten();
     // Its own cutting would count the whole of each slice again, and cut rows one by one.
-    let encoder = FlightDataEncoderBuilder::new()
-        .with_schema(announced)
-        .with_max_flight_data_size(usize::MAX / 2)
-        .build(cut);
+    let encoder =
+        FlightDataEncoderBuilder::new().with_schema(announced).with_max_flight_data_size(usize::MAX / 2).build(cut);
     Box::pin(encoder.map_err(Status::from))
 }
 

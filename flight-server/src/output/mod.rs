@@ -58,6 +58,16 @@ trait RowWriter {
 /// # Errors
 /// When the query or the writing fails.
 pub async fn write_rows(
+    rows: SendableRecordBatchStream,
+    format: Format,
+    max_rows: usize,
+    sink: &mut Sink,
+) -> Result<()> {
+    let result = write_all(rows, format, max_rows, sink).await;
+    result.map_err(|failure| sink.cause_of(failure))
+}
+
+async fn write_all(
     mut rows: SendableRecordBatchStream,
     format: Format,
     max_rows: usize,

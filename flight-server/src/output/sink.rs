@@ -12,6 +12,8 @@ pub struct Sink {
     inner: BufWriter<Inner>,
     /// Where the file is written, and the name that it gets once it is whole.
     rename: Option<(PathBuf, PathBuf)>,
+    /// The first failure to write, which some writers hide in a text.
+    failed: Option<Failure>,
 }
 
 #[derive(Debug)]
@@ -23,7 +25,7 @@ enum Inner {
 impl Sink {
     /// Standard output.
     pub fn stdout() -> Self {
-        Self { inner: BufWriter::new(Inner::Stdout(io::stdout())), rename: None }
+        Self { inner: BufWriter::new(Inner::Stdout(io::stdout())), rename: None, failed: None }
     }
 
     /// A file if one is named, else standard output.
@@ -36,13 +38,28 @@ impl Sink {
         // Devices and pipes are written to where they are.
         if path.symlink_metadata().is_ok_and(|m| !m.is_file()) {
             let file = File::options().write(true).open(path).map_err(failed)?;
-            return Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: None });
+            return Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: None, failed: None });
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let part = path.with_file_name(name);
         let file = File::create(&part).map_err(failed)?;
-        Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: Some((part, path.to_owned())) })
+        Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: Some((part, path.to_owned())), failed: None })
+    }
+
+    /// The failure to write behind another failure, if there was one.
+    pub fn cause_of(&self, failure: Failure) -> Failure {
+        self.failed.clone().unwrap_or(failure)
+    }
+
+    fn remember<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        if let Err(e) = &result
+            && self.failed.is_none()
+            && e.kind() != io::ErrorKind::Interrupted
+        {
+            self.failed = Some(Failure::from(io::Error::new(e.kind(), e.to_string())));
+        }
+        result
     }
 
     /// True if a person reads it.
@@ -90,11 +107,13 @@ impl Drop for Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes)
+        let result = self.inner.write(bytes);
+        self.remember(result)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        let result = self.inner.flush();
+        self.remember(result)
     }
 }
 

@@ -136,11 +136,8 @@ impl RowWriter for TableWriter<'_> {
             .iter()
             .zip(schema.fields())
             .map(|(column, field)| {
-                let flat: ArrayRef = if nested::is_nested(field.data_type()) {
-                    nested::as_text(field, column)?
-                } else {
-                    column.clone()
-                };
+                let flat: ArrayRef =
+                    if nested::is_nested(field.data_type()) { nested::as_text(field, column)? } else { column.clone() };
                 column_text(&flat)
             })
             .collect::<Result<Vec<_>>>()?;

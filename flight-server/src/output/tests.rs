@@ -14,7 +14,10 @@ fn rows(count: usize) -> RecordBatch {
     let flux: Float64Array = (0..count).map(|n| (n % 2 == 0).then_some(n as f64 / 3.0)).collect();
     let name = StringArray::from_iter_values((0..count).map(|n| format!("a \"{n}\",\nb")));
     let list = ListArray::from_iter_primitive::<Int32Type, _, _>((0..count).map(|n| Some(vec![Some(n as i32), None])));
-    let record = StructArray::from(vec![(Arc::new(Field::new("ra", DataType::Float64, true)), Arc::new(flux.clone()) as ArrayRef)]);
+    let record = StructArray::from(vec![(
+        Arc::new(Field::new("ra", DataType::Float64, true)),
+        Arc::new(flux.clone()) as ArrayRef,
+    )]);
     RecordBatch::try_from_iter_with_nullable([
         ("id", Arc::new(ids) as ArrayRef, true),
         ("flux", Arc::new(flux), true),

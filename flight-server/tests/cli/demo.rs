@@ -6,7 +6,8 @@ use crate::support::Place;
 fn the_demo_runs_twice() {
     let place = Place::new();
     let first = place.run(&["demo", "--dir", "nights"]).ok();
-    let first = first.says("They are the same, byte for byte.").says("alerts pass").says("arcseconds").says("3000 stored");
+    let first =
+        first.says("They are the same, byte for byte.").says("alerts pass").says("arcseconds").says("3000 stored");
     assert!(!first.err.contains("error"), "{first}");
     let nights = place.run(&["nights", "--archive", "nights", "--format", "csv"]).ok();
     assert_eq!(nights.out.lines().count(), 1 + 3, "{nights}");

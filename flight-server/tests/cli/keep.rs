@@ -13,7 +13,7 @@ fn exit_codes_say_what_became_of_an_ingest() {
     place.write("bad/cut.bin", &packets[1].bytes[..packets[1].bytes.len() - 9]);
     place.write("bad/empty.bin", "");
     let bad = place.run(&["ingest", "bad"]).ends(3);
-    bad.says("truncated").says("empty").warns("noctuary quarantine list");
+    bad.says("bad-length").says("empty").warns("noctuary quarantine list");
     place.run(&["ingest", "nowhere"]).ends(2).warns("nowhere");
     place.run(&["ingest"]).ends(2);
     place.run(&["ingest", "sent", "--schema", "lsst 99.9"]).ends(2).warns("noctuary schema list");

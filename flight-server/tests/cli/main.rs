@@ -1,5 +1,7 @@
 //! The program as it is used: the real binary, its output, its files and its exit codes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod ask;
 mod demo;
 mod keep;

@@ -50,8 +50,7 @@ impl Place {
     /// Runs the program with something on its standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Done {
         let mut command = self.command(arguments);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
         let writer = std::thread::spawn(move || stdin.write_all(&input));
@@ -74,8 +73,15 @@ impl Place {
 
 /// Two nights, few packets.
 pub fn packets() -> Vec<SimulatedPacket> {
-    let plan =
-        Plan { seed: 5, nights: 2, visits_per_night: 3, alerts_per_visit: 4, objects: 40, fields: 2, ..Plan::default() };
+    let plan = Plan {
+        seed: 5,
+        nights: 2,
+        visits_per_night: 3,
+        alerts_per_visit: 4,
+        objects: 40,
+        fields: 2,
+        ..Plan::default()
+    };
     Simulation::new(plan).unwrap().packets().collect()
 }
 

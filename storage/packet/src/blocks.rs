@@ -3,14 +3,16 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::container::{Header, MAX_HEADER_BYTES};
 use crate::cursor::Cursor;
+use crate::frame::{KEPT_OF_TOO_LARGE, MAX_PACKET_BYTES};
+use crate::hash::PacketHash;
 use crate::reason::{Reason, Rejection};
 
 /// Blocks larger than this, packed or unpacked, are given up: 256 MiB.
 pub const MAX_BLOCK_BYTES: usize = 256 << 20;
-/// How much of what was given up is handed over: as much as the largest packet.
-const KEPT_BYTES: usize = crate::frame::MAX_PACKET_BYTES;
 const CHUNK: usize = 256 << 10;
 
 /// One block, decompressed.
@@ -33,8 +35,10 @@ pub struct Lost {
     pub offset: u64,
     /// How long it is.
     pub length: u64,
-    /// Its bytes, or the first of them if it is longer than the largest packet.
+    /// Its bytes; if it is longer than the largest packet, as much of them as is kept of one that is too large.
     pub bytes: Vec<u8>,
+    /// Digest of all of them.
+    pub hash: PacketHash,
 }
 
 /// Reads a container from front to back and holds one block at a time.
@@ -156,7 +160,8 @@ impl<R: Read> Blocks<R> {
     /// Skips the broken block.
     fn resync(&mut self, rejection: Rejection) -> Lost {
         let offset = self.offset;
-        let mut lost = Lost { rejection, offset, length: 0, bytes: Vec::new() };
+        let mut hash = Sha256::new();
+        let (mut length, mut bytes) = (0, Vec::new());
         let stated = self.stated_end();
         loop {
             let sync = self.header.sync();
@@ -170,12 +175,19 @@ impl<R: Read> Blocks<R> {
                 None if !self.ended => self.buffer.len().saturating_sub(15),
                 None => self.buffer.len(),
             };
-            let kept = skip.min(KEPT_BYTES.saturating_sub(lost.bytes.len()));
-            lost.bytes.extend_from_slice(&self.buffer[..kept]);
-            lost.length += skip as u64;
+            hash.update(&self.buffer[..skip]);
+            length += skip as u64;
+            if length <= MAX_PACKET_BYTES as u64 {
+                bytes.extend_from_slice(&self.buffer[..skip]);
+            } else {
+                let missing = KEPT_OF_TOO_LARGE.saturating_sub(bytes.len()).min(skip);
+                bytes.extend_from_slice(&self.buffer[..missing]);
+                bytes.truncate(KEPT_OF_TOO_LARGE);
+                bytes.shrink_to_fit();
+            }
             self.consume(skip);
             if found.is_some() || self.ended {
-                return lost;
+                return Lost { rejection, offset, length, bytes, hash: PacketHash(hash.finalize().into()) };
             }
             self.fill(self.buffer.len() + CHUNK);
         }
@@ -189,15 +201,25 @@ impl<R: Read> Iterator for Blocks<R> {
         self.fill(1);
         if self.buffer.is_empty() {
             let what = self.broken.take()?;
-            let rejection = Rejection::new(Reason::SourceBroken, format!("could not be read further ({what})"));
-            return Some(Err(Lost { rejection, offset: self.offset, length: 0, bytes: Vec::new() }));
+            let (rejection, offset) = (cannot_go_on(&what), self.offset);
+            return Some(Err(Lost { rejection, offset, length: 0, bytes: Vec::new(), hash: PacketHash::of(&[]) }));
         }
         let at = self.offset;
         Some(self.block().map_err(|mut rejection| {
+            // Why the bytes end is told with what they were to be the beginning of.
+            if rejection.reason == Reason::Truncated
+                && let Some(what) = self.broken.take()
+            {
+                rejection = Rejection { offset: rejection.offset, ..cannot_go_on(&what) };
+            }
             rejection.offset = Some(rejection.offset.unwrap_or(0) + at);
             self.resync(rejection)
         }))
     }
+}
+
+fn cannot_go_on(why: &str) -> Rejection {
+    Rejection::new(Reason::SourceBroken, format!("could not be read further ({why})"))
 }
 
 /// Appends up to `n` bytes; false at the end of the input.

@@ -41,6 +41,9 @@ impl Decoder {
         if schema.is_recursive() {
             return Err(refuse("a record that contains itself has no columns".into()));
         }
+        if schema.has_lists_of_nothing() {
+            return Err(refuse("a list or map of nulls has no columns".into()));
+        }
         let columns = Columns::new(schema, left_out);
         let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
         store

@@ -12,8 +12,8 @@ use crate::schema::{NodeId, Schema, Shape};
 
 /// Nesting of values; schemas are at most as deep, and a recursive one is stopped here.
 const MAX_DEPTH: usize = 128;
-/// Elements of all lists of one datum whose items take no bytes, so that a count alone cannot keep us busy.
-const MAX_EMPTY_ITEMS: u64 = 1_000_000;
+/// Values in all lists of one datum whose items take no bytes, so that a count alone cannot keep us busy.
+const MAX_EMPTY_VALUES: u64 = 1_000_000;
 
 /// A value of a primitive type.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -131,7 +131,7 @@ pub fn walk<V: Visitor>(schema: &Schema, datum: &[u8], visitor: &mut V) -> Resul
 /// # Errors
 /// As [`walk`], except that bytes may follow.
 pub fn walk_prefix<V: Visitor>(schema: &Schema, bytes: &[u8], visitor: &mut V) -> Result<usize, Rejection> {
-    let mut walker = Walker { schema, cursor: Cursor::new(bytes), visitor, empty_items: 0 };
+    let mut walker = Walker { schema, cursor: Cursor::new(bytes), visitor, empty_values: 0 };
     match walker.value(NodeId::ROOT, 0) {
         Ok(()) => Ok(walker.cursor.position()),
         Err((at, rejection)) => {
@@ -146,7 +146,7 @@ struct Walker<'s, 'd, 'v, V> {
     schema: &'s Schema,
     cursor: Cursor<'d>,
     visitor: &'v mut V,
-    empty_items: u64,
+    empty_values: u64,
 }
 
 /// The node at which it went wrong, and what did. Boxed: it is rare, and the walk returns one of these per value.
@@ -229,11 +229,15 @@ impl<V: Visitor> Walker<'_, '_, '_, V> {
             }
             let stated = if count < 0 { Some(self.cursor.long().map_err(at)?) } else { None };
             let count = count.unsigned_abs();
+            let left = self.cursor.left() as u64;
+            // Items take at least a byte each, except for those of no bytes, which are counted below.
+            if count > left + MAX_EMPTY_VALUES {
+                let what = format!("a list of {count} items where {left} bytes are left");
+                return Err(at(Rejection::new(Reason::BadLength, what).at(block)));
+            }
             let first = self.cursor.position();
             for _ in 0..count {
                 let before = self.cursor.position();
-                // Each element takes at least a byte in any real schema: a count beyond what is left ends in
-                // `Truncated` at once, except for items of no bytes, which are counted.
                 if keyed {
                     let key = self.cursor.counted().map_err(at)?;
                     let key = std::str::from_utf8(key)
@@ -244,8 +248,9 @@ impl<V: Visitor> Walker<'_, '_, '_, V> {
                 }
                 self.value(item, depth + 1)?;
                 if self.cursor.position() == before {
-                    self.empty_items += 1;
-                    if self.empty_items > MAX_EMPTY_ITEMS {
+                    // An item without lists and unions holds at most as many values as its schema has places.
+                    self.empty_values += self.schema.len() as u64;
+                    if self.empty_values > MAX_EMPTY_VALUES {
                         let what = format!("a list of {count} items of no bytes");
                         return Err(at(Rejection::new(Reason::BadLength, what).at(block)));
                     }

@@ -9,6 +9,7 @@ use noctuary_packet::reason::Reason;
 
 use super::examine::{Accepted, Examined, Place, Verdict};
 use super::item::Broken;
+use super::known::AsOf;
 use crate::log::{Counts, SourceId, SourceMove};
 
 /// The content of a commit in the order of arrival.
@@ -21,6 +22,8 @@ pub(super) struct Batch {
     pub reasons: BTreeMap<Reason, u64>,
     /// Quarantined packets that are stored with this.
     pub released: Vec<String>,
+    /// What the archive held when the first packet was looked up.
+    pub as_of: Option<AsOf>,
     weight: usize,
 }
 

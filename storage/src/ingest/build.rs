@@ -28,8 +28,9 @@ use crate::tables::{IdType, Table, alert_keys, ledger_columns, packet_columns, q
 
 /// Packets of a row group of `packets`, in bytes.
 const PACKET_GROUP_BYTES: usize = 32 << 20;
-/// Packets are handed to the writer in batches of about this many bytes.
-const PACKET_BATCH_BYTES: usize = 4 << 20;
+/// Packets are put in columns and handed to the writers in batches of about this many bytes: what is in work at a time
+/// stays small, and so does the memory that is asked for and given back.
+const PORTION_BYTES: usize = 4 << 20;
 
 /// The files of a commit, ready to be put.
 #[derive(Debug, Default)]
@@ -70,22 +71,39 @@ pub(super) fn build(batch: Batch, name: &str, now: DateTime<Utc>) -> Result<Buil
 
 fn alerts(resolved: &Resolved, rows: &[StoredRow], group: &str, built: &mut Built) -> Result<()> {
     let mut decoder = Decoder::new(&resolved.schema, &resolved.cutouts, rows.len())?;
-    for row in rows {
-        decoder.push(row.datum())?;
-    }
-    let own = decoder.finish()?;
     let mut fields: Vec<_> = alert_keys(resolved.ids).iter().cloned().collect();
-    let mut columns = key_columns(resolved, rows)?;
-    fields.extend(own.schema().fields().iter().cloned());
-    columns.extend(own.columns().iter().cloned());
+    fields.extend(decoder.arrow_schema().fields().iter().cloned());
     let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-    drop((own, decoder));
     let mut writer = writer(Table::Alerts, &schema)?;
-    writer.write(&batch)?;
+    for some in portions(rows) {
+        for row in some {
+            decoder.push(row.datum())?;
+        }
+        let mut columns = key_columns(resolved, some)?;
+        columns.extend(decoder.finish()?.columns().iter().cloned());
+        writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
+    }
     let stats = stats::of(resolved, rows);
     built.add(Table::Alerts, Some(resolved), group, rows.len(), stats, writer.into_inner()?);
     Ok(())
+}
+
+/// Cuts rows where their packets make up [`PORTION_BYTES`].
+fn portions(mut rows: &[StoredRow]) -> impl Iterator<Item = &[StoredRow]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let count = rows
+            .iter()
+            .take_while(|row| {
+                let room = bytes < PORTION_BYTES;
+                bytes += row.datum().len();
+                room
+            })
+            .count();
+        let (now, later) = rows.split_at(count);
+        rows = later;
+        (!now.is_empty()).then_some(now)
+    })
 }
 
 fn key_columns(resolved: &Resolved, rows: &[StoredRow]) -> Result<Vec<ArrayRef>> {
@@ -135,26 +153,13 @@ fn packets(resolved: &Resolved, rows: &[StoredRow], group: &str, built: &mut Bui
     let schema = packet_columns(resolved.ids);
     let mut writer = writer(Table::Packets, &schema)?;
     let mut in_group = 0;
-    let mut rest = rows;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let taken = rest
-            .iter()
-            .take_while(|row| {
-                let room = bytes < PACKET_BATCH_BYTES;
-                bytes += row.datum().len();
-                room
-            })
-            .count();
-        let (now, later) = rest.split_at(taken);
-        let length: usize = now.iter().map(|r| r.datum().len()).sum();
-        writer.write(&packet_batch(resolved, now, &schema, built)?)?;
-        in_group += length;
+    for some in portions(rows) {
+        writer.write(&packet_batch(resolved, some, &schema, built)?)?;
+        in_group += some.iter().map(|row| row.datum().len()).sum::<usize>();
         if in_group >= PACKET_GROUP_BYTES {
             writer.flush()?;
             in_group = 0;
         }
-        rest = later;
     }
     let stats = stats::of(resolved, rows);
     built.add(Table::Packets, Some(resolved), group, rows.len(), stats, writer.into_inner()?);

@@ -14,6 +14,9 @@ use noctuary_packet::walk::{Validate, walk_prefix};
 use super::item::{Broken, Item, Payload};
 use super::resolve::{Resolved, Resolver};
 
+/// How far behind a broken record the next one is searched for: many times the length of any survey's.
+const MAX_SEARCH_BYTES: usize = 8 << 20;
+
 /// A piece, understood: packets, refusals, or the end of its source.
 #[derive(Debug)]
 pub(super) struct Examined {
@@ -162,8 +165,13 @@ fn block(header: &Arc<Header>, records: u64, bytes: &Bytes, offset: u64, resolve
     let mut left = records;
     while left > 0 && at < bytes.len() {
         let end = match walk_prefix(&resolved.schema, &bytes[at..], &mut Validate) {
-            // The last record takes everything, so that what trails it is told with it.
-            Ok(length) if left > 1 => at + length,
+            // The last record takes everything, so that what trails it is told with it. One of no bytes is no alert,
+            // and there could be any number of them.
+            Ok(length @ 1..) if left > 1 => at + length,
+            Ok(0) => {
+                left = 1;
+                bytes.len()
+            }
             Ok(_) => bytes.len(),
             Err(_) => match resume(&resolved, bytes, at, left) {
                 Some(next) => next,
@@ -215,22 +223,39 @@ fn whole(header: &Arc<Header>, datum: &[u8]) -> Bytes {
     }
 }
 
-/// Where the record after a broken one begins: the first byte from which all remaining records can be read, to the
-/// end of the block and with keys that make sense.
+/// Where the next record begins behind a broken one: the first byte from which all that are left can be read, to the
+/// end of the block and with keys that make sense. If there is none, because more of them are broken, the first from
+/// which enough can be read to be sure.
 fn resume(resolved: &Resolved, bytes: &[u8], broken: usize, left: u64) -> Option<usize> {
-    if left < 2 {
-        return None;
-    }
-    (broken + 1..bytes.len()).find(|start| {
-        let mut at = *start;
-        for _ in 1..left {
-            let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) else { return false };
-            let Ok(length) = walk_prefix(&resolved.schema, rest, &mut Validate) else { return false };
-            if !resolved.keys.read(&rest[..length]).is_ok_and(|keys| keys.flags.is_empty()) {
-                return false;
-            }
-            at += length;
+    let mut likely: Option<(usize, usize)> = None;
+    for start in broken + 1..bytes.len().min(broken + MAX_SEARCH_BYTES) {
+        // What is likely is not questioned beyond its own end.
+        if left < 2 || likely.is_some_and(|(_, end)| start >= end) {
+            break;
         }
-        at == bytes.len()
-    })
+        let (records, end) = sound_records(resolved, bytes, start, left - 1);
+        let to_the_end = end == bytes.len();
+        if to_the_end && records == left - 1 {
+            return Some(start);
+        }
+        let sure = records > 1 || (records == 1 && (to_the_end || resolved.keys.repeats_ids()));
+        if sure && likely.is_none() {
+            likely = Some((start, end));
+        }
+    }
+    likely.map(|(start, _)| start)
+}
+
+/// How many records, up to `most`, lie one behind the other and make sense, and where they end.
+fn sound_records(resolved: &Resolved, bytes: &[u8], start: usize, most: u64) -> (u64, usize) {
+    let (mut records, mut at) = (0, start);
+    while records < most && at < bytes.len() {
+        let rest = &bytes[at..];
+        match walk_prefix(&resolved.schema, rest, &mut Validate) {
+            Ok(length @ 1..) if resolved.keys.read(&rest[..length]).is_ok_and(|k| k.flags.is_empty()) => at += length,
+            _ => break,
+        }
+        records += 1;
+    }
+    (records, at)
 }

@@ -25,7 +25,7 @@ use crate::tables::Table;
 const CACHE_BYTES: u64 = 128 << 20;
 /// Rough size of an id with its digest in a map.
 const ENTRY_BYTES: u64 = 96;
-/// Ids of this run that are remembered; older ones are in files by then.
+/// Ids of this run that are remembered although they can be read from files by now.
 const OVERLAY_IDS: usize = 500_000;
 
 /// Digests by id.
@@ -37,8 +37,25 @@ pub(super) struct KnownAlerts {
     archive: Archive,
     files: Cache<String, Arc<Digests>>,
     /// What this run has accepted and perhaps not committed yet.
-    overlay: HashMap<(Arc<str>, Id), Vec<PacketHash>>,
-    order: VecDeque<(Arc<str>, Id)>,
+    overlay: HashMap<Key, Vec<(u64, PacketHash)>>,
+    order: VecDeque<(u64, Key)>,
+}
+
+type Key = (Arc<str>, Id);
+
+/// What was known when a batch was put together; what came later has to be looked at again before it is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AsOf {
+    /// The version of the archive.
+    pub version: u64,
+    /// How many versions had been undone by then.
+    pub undone: usize,
+}
+
+impl AsOf {
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Self { version: snapshot.version(), undone: snapshot.versions().iter().filter(|v| v.undone).count() }
+    }
 }
 
 impl KnownAlerts {
@@ -69,7 +86,7 @@ impl KnownAlerts {
     /// The digests under which an id is known.
     pub fn digests(&self, files: &[Arc<Digests>], survey: &Arc<str>, id: &Id) -> Vec<PacketHash> {
         let mut known: Vec<PacketHash> = files.iter().filter_map(|f| f.get(id)).flatten().copied().collect();
-        for digest in self.overlay.get(&(Arc::clone(survey), id.clone())).into_iter().flatten() {
+        for (_, digest) in self.overlay.get(&(Arc::clone(survey), id.clone())).into_iter().flatten() {
             // What has been committed since stands in a file too.
             if !known.contains(digest) {
                 known.push(*digest);
@@ -78,14 +95,22 @@ impl KnownAlerts {
         known
     }
 
-    /// Remembers an alert of this run.
-    pub fn accept(&mut self, survey: &Arc<str>, id: &Id, digest: PacketHash) {
+    /// Remembers an alert of this run and of this batch.
+    pub fn accept(&mut self, batch: u64, survey: &Arc<str>, id: &Id, digest: PacketHash) {
         let key = (Arc::clone(survey), id.clone());
-        self.order.push_back(key.clone());
-        self.overlay.entry(key).or_default().push(digest);
-        while self.order.len() > OVERLAY_IDS {
-            if let Some(oldest) = self.order.pop_front() {
-                self.overlay.remove(&oldest);
+        self.order.push_back((batch, key.clone()));
+        self.overlay.entry(key).or_default().push((batch, digest));
+    }
+
+    /// Forgets the oldest of those whose batches, the first `committed` ones, stand in files by now.
+    pub fn forget(&mut self, committed: u64) {
+        while self.order.len() > OVERLAY_IDS && self.order.front().is_some_and(|(batch, _)| *batch < committed) {
+            let Some((batch, key)) = self.order.pop_front() else { return };
+            if let Some(digests) = self.overlay.get_mut(&key) {
+                digests.retain(|(of, _)| *of > batch);
+                if digests.is_empty() {
+                    self.overlay.remove(&key);
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use chrono::Utc;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -13,7 +14,7 @@ use super::batch::{Batch, Known};
 use super::build::{Built, build};
 use super::examine::{Accepted, Examined, Verdict, examine};
 use super::item::Item;
-use super::known::{self, Digests, KnownAlerts};
+use super::known::{self, AsOf, Digests, KnownAlerts};
 use super::progress::Progress;
 use super::reader::Reader;
 use super::resolve::Resolver;
@@ -21,7 +22,7 @@ use super::source::{self, Source};
 use super::{IngestOptions, Report};
 use crate::archive::{Archive, Commit};
 use crate::error::{ErrorKind, Result, StorageError};
-use crate::log::{Counts, Entry, SourceMove};
+use crate::log::{Counts, DataFile, Entry, SourceMove};
 use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
@@ -96,13 +97,16 @@ pub(super) struct Run {
     newest: Arc<Mutex<Snapshot>>,
     /// Headers of containers that have been put.
     headers: Arc<Mutex<HashSet<String>>>,
+    /// Batches that have been committed.
+    committed: Arc<AtomicU64>,
 }
 
 /// A commit with its files in place, waiting for its turn.
 pub(super) struct Ready {
     entry: Entry,
-    /// Ids of the alerts that it brings, by survey.
+    /// Ids of the alerts that it brings, by survey, and when they were looked up.
     ids: BTreeMap<String, HashSet<Id>>,
+    as_of: Option<AsOf>,
     reasons: BTreeMap<noctuary_packet::reason::Reason, u64>,
 }
 
@@ -114,6 +118,7 @@ impl Run {
             name: name.get(..12).unwrap_or(&name).to_owned(),
             newest: Arc::new(Mutex::new(snapshot.clone())),
             headers: Arc::default(),
+            committed: Arc::default(),
         }
     }
 
@@ -133,20 +138,23 @@ impl Run {
     ) -> Result<()> {
         let mut known = KnownAlerts::new(&self.archive);
         let mut batch = Batch::default();
+        let mut number = 0;
         for (source, why) in refused {
             batch.refuse_source(source, why);
         }
         let mut examined = std::pin::pin!(examined);
         while let Some(chunk) = examined.try_next().await? {
-            let files = self.files_of(&known, &chunk).await?;
+            let files = self.files_of(&mut known, &chunk).await?;
             for piece in chunk {
                 progress.examined(piece.packets.len() as u64);
-                batch.take(piece, |accepted| decide(&mut known, &files, accepted));
+                batch.as_of.get_or_insert(files.as_of);
+                batch.take(piece, |accepted| decide(&mut known, &files, number, accepted));
                 if batch.weight() >= commit_bytes {
                     // The receiver is gone only after an error that it reports itself.
                     if to_build.send(std::mem::take(&mut batch)).await.is_err() {
                         return Ok(());
                     }
+                    number += 1;
                 }
             }
         }
@@ -158,17 +166,20 @@ impl Run {
     }
 
     /// The id columns of the files that can hold one of these packets, by survey.
-    pub async fn files_of(&self, known: &KnownAlerts, chunk: &[Examined]) -> Result<KnownFiles> {
+    pub async fn files_of(&self, known: &mut KnownAlerts, chunk: &[Examined]) -> Result<KnownFiles> {
         let mut ids: BTreeMap<&str, Vec<&Id>> = BTreeMap::new();
         for packet in chunk.iter().flat_map(|e| &e.packets) {
             if let Verdict::Accepted(accepted) = &packet.verdict {
                 ids.entry(&accepted.resolved.survey.name).or_default().push(&accepted.keys.alert);
             }
         }
+        // In this order: what is forgotten must be in the files.
+        let committed = self.committed.load(SeqCst);
         let snapshot = self.newest.lock().await.clone();
-        let mut files = KnownFiles::default();
+        known.forget(committed);
+        let mut files = KnownFiles { as_of: AsOf::of(&snapshot), by_survey: BTreeMap::new() };
         for (survey, ids) in ids {
-            files.insert(survey.into(), known.prepare(&snapshot, survey, &ids).await?);
+            files.by_survey.insert(survey.into(), known.prepare(&snapshot, survey, &ids).await?);
         }
         Ok(files)
     }
@@ -179,6 +190,7 @@ impl Run {
         let counts = batch.counts();
         let reasons = batch.reasons.clone();
         let released = batch.released.clone();
+        let as_of = batch.as_of;
         let moves: Vec<SourceMove> = batch.moves.values().cloned().collect();
         let mut ids: BTreeMap<String, HashSet<Id>> = BTreeMap::new();
         for row in &batch.stored {
@@ -189,7 +201,7 @@ impl Run {
         let built = tokio::task::spawn_blocking(move || build(batch, &name, now)).await??;
         let mut entry = self.put(built, now, counts, moves).await?;
         entry.released = released;
-        Ok(Ready { entry, ids, reasons })
+        Ok(Ready { entry, ids, as_of, reasons })
     }
 
     async fn put(
@@ -227,28 +239,24 @@ impl Run {
 
     /// Commits one batch behind the one before.
     pub async fn commit(&self, ready: Ready, report: &mut Report, progress: &Progress) -> Result<()> {
-        let Ready { mut entry, ids, reasons } = ready;
+        let Ready { mut entry, ids, mut as_of, reasons } = ready;
         let counts = entry.counts;
         let mut newest = self.newest.lock().await;
         loop {
+            if let Some(seen) = as_of {
+                self.still_holds(seen, &newest, &ids).await?;
+                as_of = Some(AsOf::of(&newest));
+            }
             entry.schemas.retain(|schema| !newest.keeps_schema_text(&schema.fingerprint));
             match self.archive.commit(&newest, entry.clone()).await? {
                 Commit::Done(snapshot) => {
                     *newest = snapshot;
                     break;
                 }
-                Commit::Overtaken(newer) => {
-                    if self.brings_same_ids(&newest, &newer, &ids).await? {
-                        return Err(StorageError::new(
-                            ErrorKind::Conflict,
-                            "another ingest has just stored alerts of the same ids; nothing is lost: start it again, \
-                             and what is there already will be counted as duplicate",
-                        ));
-                    }
-                    *newest = newer;
-                }
+                Commit::Overtaken(newer) => *newest = newer,
             }
         }
+        self.committed.fetch_add(1, SeqCst);
         report.counts.add(&counts);
         report.commits += 1;
         for (reason, n) in reasons {
@@ -258,36 +266,49 @@ impl Run {
         Ok(())
     }
 
-    /// True if the commits between two versions stored an alert that a batch takes for new.
-    async fn brings_same_ids(
-        &self,
-        before: &Snapshot,
-        after: &Snapshot,
-        ids: &BTreeMap<String, HashSet<Id>>,
-    ) -> Result<bool> {
+    /// Checks that what was found new, known or changed is so still: nobody else has stored alerts of the same ids
+    /// since, and what was there has not been undone.
+    async fn still_holds(&self, seen: AsOf, now: &Snapshot, ids: &BTreeMap<String, HashSet<Id>>) -> Result<()> {
+        if now.version() == seen.version {
+            return Ok(());
+        }
+        if AsOf::of(now).undone != seen.undone {
+            return Err(StorageError::new(
+                ErrorKind::Conflict,
+                "the archive has just been rolled back; nothing is lost: start it again to go on from there",
+            ));
+        }
         for (survey, ids) in ids {
-            for file in after.files(Table::Alerts, Some(survey)).filter(|f| f.commit > before.version()) {
+            let others = |file: &&Arc<DataFile>| file.commit > seen.version && !file.group.starts_with(&self.name);
+            for file in now.files(Table::Alerts, Some(survey)).filter(others) {
                 if known::load(&self.archive, file).await?.keys().any(|id| ids.contains(id)) {
-                    return Ok(true);
+                    return Err(StorageError::new(
+                        ErrorKind::Conflict,
+                        "another ingest has just stored alerts of the same ids; nothing is lost: start it again, \
+                         and what is there already will be counted as duplicate",
+                    ));
                 }
             }
         }
-        Ok(false)
+        Ok(())
     }
 }
 
 /// Id columns by survey.
-pub(super) type KnownFiles = BTreeMap<Arc<str>, Vec<Arc<Digests>>>;
+pub(super) struct KnownFiles {
+    pub as_of: AsOf,
+    by_survey: BTreeMap<Arc<str>, Vec<Arc<Digests>>>,
+}
 
 /// Holds one accepted packet against what is known, and remembers it.
-pub(super) fn decide(known: &mut KnownAlerts, files: &KnownFiles, accepted: &Accepted) -> Known {
+pub(super) fn decide(known: &mut KnownAlerts, files: &KnownFiles, batch: u64, accepted: &Accepted) -> Known {
     let name = accepted.resolved.survey.name.as_str();
-    let Some((survey, files)) = files.get_key_value(name) else { return Known::New };
+    let Some((survey, files)) = files.by_survey.get_key_value(name) else { return Known::New };
     let digests = known.digests(files, survey, &accepted.keys.alert);
     if digests.contains(&accepted.hash) {
         return Known::Duplicate;
     }
-    known.accept(survey, &accepted.keys.alert, accepted.hash);
+    known.accept(batch, survey, &accepted.keys.alert, accepted.hash);
     match i32::try_from(digests.len()) {
         Ok(0) => Known::New,
         Ok(n) => Known::Revision(n),

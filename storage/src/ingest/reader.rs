@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use noctuary_packet::blocks::Blocks;
+use noctuary_packet::blocks::{Blocks, Lost};
 use noctuary_packet::container::MAGIC;
 use noctuary_packet::frame::{KEPT_OF_TOO_LARGE, MAX_PACKET_BYTES};
 use noctuary_packet::hash::PacketHash;
@@ -25,6 +25,8 @@ const CHUNK_BYTES: usize = 8 << 20;
 const CHUNK_ITEMS: usize = 2_048;
 /// Enough of a file to know what it is: a tar says so at byte 257.
 const SNIFF_BYTES: usize = 512;
+const TAR_BLOCK: usize = 512;
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The one who listens has gone; there is nothing left to read for.
 struct Gone;
@@ -124,33 +126,24 @@ impl Pieces<'_> {
 
     /// A file: gzip'd or not, a tar or not.
     fn stream(&mut self, input: impl Read, path: &Path) -> Result<(), Gone> {
-        let mut input = BufReader::with_capacity(1 << 20, input);
-        let head = match sniff(&mut input, 2) {
-            Ok(head) => head,
-            Err(e) => return self.broken(broken_source(&e), Vec::new()),
-        };
-        let whole = head.clone().chain_with(input);
-        if head.bytes.starts_with(&[0x1f, 0x8b]) {
+        let (head, whole) = sniff(BufReader::with_capacity(1 << 20, input), 2);
+        if head.starts_with(&GZIP) {
             self.unpacked(flate2::read::MultiGzDecoder::new(whole), path)
         } else {
             self.unpacked(whole, path)
         }
     }
 
-    fn unpacked(&mut self, mut input: impl Read, path: &Path) -> Result<(), Gone> {
-        let head = match sniff(&mut input, SNIFF_BYTES) {
-            Ok(head) => head,
-            Err(e) => return self.broken(broken_source(&e), Vec::new()),
-        };
+    fn unpacked(&mut self, input: impl Read, path: &Path) -> Result<(), Gone> {
+        let (head, whole) = sniff(input, SNIFF_BYTES);
         let name = path.to_string_lossy().to_lowercase();
-        let is_tar = head.bytes.get(257..262) == Some(b"ustar")
-            || [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end));
-        let whole = head.clone().chain_with(input);
-        if is_tar { self.tar(whole) } else { self.packets(whole, &head.bytes) }
+        let is_tar =
+            head.get(257..262) == Some(b"ustar") || [".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end));
+        if is_tar { self.tar(whole) } else { self.packets(whole, &head) }
     }
 
     fn tar(&mut self, input: impl Read) -> Result<(), Gone> {
-        let mut archive = tar::Archive::new(input);
+        let mut archive = tar::Archive::new(Zeros { input, trailing: 0 });
         let entries = match archive.entries() {
             Ok(entries) => entries,
             Err(e) => return self.broken(broken_source(&e), Vec::new()),
@@ -186,28 +179,23 @@ impl Pieces<'_> {
         if members == 0 {
             return self.broken(Rejection::new(Reason::Empty, "a tar without members"), Vec::new());
         }
+        if archive.into_inner().trailing < TAR_BLOCK && !member_broke {
+            let what = format!("the tar ends behind member {members} without its end mark: it was cut short");
+            return self.broken(Rejection::new(Reason::SourceBroken, what), Vec::new());
+        }
         Ok(())
     }
 
     /// A member of a tar; it may be gzip'd, and it ends before its stated size if the tar is cut short.
     fn member<R: Read>(&mut self, mut entry: tar::Entry<'_, R>) -> Result<(), Gone> {
         let stated = entry.size();
-        let mut read = Counted { input: &mut entry, bytes: 0, progress: None };
-        let head = match sniff(&mut read, 4) {
-            Ok(head) => head,
-            Err(e) => return self.broken(broken_source(&e), Vec::new()),
-        };
-        if head.bytes.starts_with(&MAGIC) {
-            return self.packets(head.clone().chain_with(read), &head.bytes);
+        let (head, whole) = sniff(&mut entry, 4);
+        if head.starts_with(&MAGIC) {
+            return self.packets(whole, &head);
         }
-        let packed = head.bytes.starts_with(&[0x1f, 0x8b]);
-        let whole = head.chain_with(&mut read);
-        if packed {
-            let mut unpacked = flate2::read::MultiGzDecoder::new(whole);
-            return match sniff(&mut unpacked, 4) {
-                Ok(head) => self.packets(head.clone().chain_with(unpacked), &head.bytes),
-                Err(e) => self.broken(Rejection::new(Reason::Corrupt, format!("does not unpack ({e})")), Vec::new()),
-            };
+        if head.starts_with(&GZIP) {
+            let (head, unpacked) = sniff(flate2::read::MultiGzDecoder::new(whole), 4);
+            return self.packets(unpacked, &head);
         }
         let (message, error) = message(whole);
         if let (None, Message::Whole(bytes)) = (&error, &message)
@@ -253,11 +241,9 @@ impl Pieces<'_> {
                     bytes: block.bytes.into(),
                 })?,
                 Err(lost) => {
-                    let hash = PacketHash::of(&[&lost.bytes]);
-                    let (bytes, length) = (Bytes::from(lost.bytes), lost.length);
-                    self.put(lost.offset, || {
-                        Payload::Broken(Broken { rejection: lost.rejection, bytes, length, hash })
-                    })?;
+                    let Lost { rejection, offset, length, bytes, hash } = lost;
+                    let bytes = Bytes::from(bytes);
+                    self.put(offset, || Payload::Broken(Broken { rejection, bytes, length, hash }))?;
                 }
             }
         }
@@ -319,44 +305,58 @@ fn broken_source(error: &std::io::Error) -> Rejection {
     Rejection::new(Reason::SourceBroken, format!("could not be read ({error})"))
 }
 
-/// The first bytes of an input, which will be read again.
-#[derive(Clone)]
-struct Head {
-    bytes: Vec<u8>,
+/// The first bytes of an input, and the input with these bytes still in it. An error on the way is met again where
+/// it was met, so that what lies before it is not lost.
+fn sniff<R: Read>(mut input: R, n: usize) -> (Vec<u8>, impl Read) {
+    let mut head = Vec::with_capacity(n);
+    let error = input.by_ref().take(n as u64).read_to_end(&mut head).err();
+    (head.clone(), std::io::Cursor::new(head).chain(Fails { error }).chain(input))
 }
 
-impl Head {
-    fn chain_with<R: Read>(self, rest: R) -> impl Read {
-        std::io::Cursor::new(self.bytes).chain(rest)
+/// Fails once, or not at all.
+struct Fails {
+    error: Option<std::io::Error>,
+}
+
+impl Read for Fails {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        self.error.take().map_or(Ok(0), Err)
     }
 }
 
-fn sniff(input: &mut impl Read, n: usize) -> std::io::Result<Head> {
-    let mut bytes = Vec::with_capacity(n);
-    input.by_ref().take(n as u64).read_to_end(&mut bytes)?;
-    Ok(Head { bytes })
+/// Counts the zeros at the end of what has been read: a tar ends with blocks of them.
+struct Zeros<R> {
+    input: R,
+    trailing: usize,
+}
+
+impl<R: Read> Read for Zeros<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        self.trailing = match buffer[..n].iter().rposition(|byte| *byte != 0) {
+            Some(last) => n - last - 1,
+            None => self.trailing + n,
+        };
+        Ok(n)
+    }
 }
 
 /// Reports what is read of a file as it lies on disk.
 struct Counted<R> {
     input: R,
-    bytes: u64,
-    progress: Option<Arc<Progress>>,
+    progress: Arc<Progress>,
 }
 
 impl<R> Counted<R> {
     fn new(input: R, progress: &Arc<Progress>) -> Self {
-        Self { input, bytes: 0, progress: Some(Arc::clone(progress)) }
+        Self { input, progress: Arc::clone(progress) }
     }
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.input.read(buffer)?;
-        self.bytes += n as u64;
-        if let Some(progress) = &self.progress {
-            progress.read(n as u64);
-        }
+        self.progress.read(n as u64);
         Ok(n)
     }
 }

@@ -61,10 +61,11 @@ impl Retry {
                 }
                 continue;
             }
-            let files = self.run.files_of(&self.known, &examined).await?;
+            let files = self.run.files_of(&mut self.known, &examined).await?;
             let [one] = examined;
-            let known = &mut self.known;
-            self.batch.release(quarantined.id, one, |accepted| decide(known, &files, accepted));
+            let (known, number) = (&mut self.known, self.number);
+            self.batch.as_of.get_or_insert(files.as_of);
+            self.batch.release(quarantined.id, one, |accepted| decide(known, &files, number, accepted));
             if self.batch.weight() >= self.commit_bytes {
                 self.commit().await?;
             }

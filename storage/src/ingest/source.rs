@@ -1,5 +1,6 @@
 //! Where packets come from, and in which order.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -103,6 +104,9 @@ pub(super) fn list(sources: Vec<Source>, run: &str) -> Result<Inputs> {
             }
         }
     }
+    // A file that was named and lies in a folder that was named, too, is one input.
+    let mut seen = HashSet::new();
+    found.inputs.retain(|input| !matches!(input.from, From::File(_)) || seen.insert(input.id.clone()));
     Ok(found)
 }
 
@@ -110,7 +114,12 @@ fn folder(folder: &Path, found: &mut Inputs) -> Result<()> {
     let before = found.inputs.len();
     let mut open = vec![folder.to_path_buf()];
     let mut files = Vec::new();
+    // Links may lead back to where they lie.
+    let mut been = HashSet::new();
     while let Some(at) = open.pop() {
+        if !at.canonicalize().is_ok_and(|place| been.insert(place)) {
+            continue;
+        }
         let entries = match std::fs::read_dir(&at) {
             Ok(entries) => entries,
             Err(e) => {
@@ -141,7 +150,7 @@ fn folder(folder: &Path, found: &mut Inputs) -> Result<()> {
 }
 
 fn file(path: PathBuf, found: &mut Inputs) {
-    match std::fs::metadata(&path) {
+    match readable(&path) {
         Ok(meta) => {
             let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
             let mark = format!("{}-{}", meta.len(), modified.map_or(0, |t| t.as_nanos()));
@@ -150,6 +159,12 @@ fn file(path: PathBuf, found: &mut Inputs) {
         }
         Err(e) => found.refused.push((url_of(&path), format!("the file cannot be read ({e})"))),
     }
+}
+
+/// A file that cannot be opened is refused and not taken for an empty one, so that it is read once it can be.
+fn readable(path: &Path) -> std::io::Result<std::fs::Metadata> {
+    let meta = std::fs::metadata(path)?;
+    if meta.is_file() { std::fs::File::open(path)?.metadata() } else { Ok(meta) }
 }
 
 fn url_of(path: &Path) -> String {

@@ -15,6 +15,7 @@ pub use entry::{Counts, DataFile, Entry, FORMAT, FileStats, SchemaRecord, Source
 
 use crate::error::{Result, StorageError};
 use crate::paths;
+use crate::snapshot::State;
 
 /// How an attempt to write a version ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +50,12 @@ impl Log {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(e) => return Err(e.into()),
         };
-        let mut entry: Entry = serde_json::from_slice(&bytes)
-            .map_err(|e| StorageError::damaged(format!("the log entry {path} cannot be read ({e})")))?;
-        if entry.format > FORMAT {
-            return Err(StorageError::invalid(format!(
-                "the log entry {path} has format {}, this program reads up to {FORMAT}; use a newer noctuary",
-                entry.format
-            )));
-        }
+        let damaged =
+            |e: serde_json::Error| StorageError::damaged(format!("the log entry {path} cannot be read ({e})"));
+        // The format comes first: the rest may be of a form that only a newer program knows.
+        let Format { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
+        readable(&format!("log entry {path}"), format)?;
+        let mut entry: Entry = serde_json::from_slice(&bytes).map_err(damaged)?;
         for file in &mut entry.add {
             file.commit = version;
         }
@@ -98,24 +97,47 @@ impl Log {
             .max())
     }
 
-    /// Reads the bytes of a checkpoint.
+    /// Reads a checkpoint.
     ///
     /// # Errors
-    /// When storage fails or the bytes do not unpack.
-    pub async fn read_checkpoint(&self, version: u64) -> Result<Vec<u8>> {
+    /// When storage fails, or the checkpoint cannot be read or is of a later format.
+    pub async fn read_checkpoint(&self, version: u64) -> Result<State> {
         let path = paths::checkpoint(version);
         let packed = self.store.get(&path).await?.bytes().await?;
-        zstd::stream::decode_all(&packed[..])
-            .map_err(|e| StorageError::damaged(format!("the checkpoint {path} does not unpack ({e})")))
+        let damaged =
+            |e: &dyn std::fmt::Display| StorageError::damaged(format!("the checkpoint {path} cannot be read ({e})"));
+        let bytes = zstd::stream::decode_all(&packed[..]).map_err(|e| damaged(&e))?;
+        // The format comes first: the rest may be of a form that only a newer program knows.
+        let Format { format } = serde_json::from_slice(&bytes).map_err(|e| damaged(&e))?;
+        readable(&format!("checkpoint {path}"), format)?;
+        serde_json::from_slice(&bytes).map_err(|e| damaged(&e))
     }
 
     /// Writes a checkpoint. It changes no meaning: whoever writes it first or again writes the same.
     ///
     /// # Errors
     /// When storage fails.
-    pub async fn write_checkpoint(&self, version: u64, bytes: &[u8]) -> Result<()> {
-        let packed = zstd::stream::encode_all(bytes, 3)?;
+    pub async fn write_checkpoint(&self, version: u64, state: &State) -> Result<()> {
+        let bytes = serde_json::to_vec(state)
+            .map_err(|e| StorageError::internal(format!("a checkpoint could not be written ({e})")))?;
+        let packed = zstd::stream::encode_all(&bytes[..], 3)?;
         self.store.put(&paths::checkpoint(version), PutPayload::from(packed)).await?;
         Ok(())
     }
+}
+
+/// What every entry and checkpoint says first of itself.
+#[derive(serde::Deserialize)]
+struct Format {
+    #[serde(default)]
+    format: u32,
+}
+
+fn readable(what: &str, format: u32) -> Result<()> {
+    if format > FORMAT {
+        return Err(StorageError::invalid(format!(
+            "the {what} has format {format}, this program reads up to {FORMAT}; use a newer noctuary"
+        )));
+    }
+    Ok(())
 }

@@ -1,6 +1,18 @@
 //! The archive on a folder, in memory and on S3, with real packets and with bad ones.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod bad_containers;
+mod bad_input;
+mod bad_sources;
+mod crash;
+mod dump;
+mod fencing;
+mod invented;
+mod make;
 mod real;
+mod rights;
+mod s3;
+mod stores;
 mod support;
+mod versions;

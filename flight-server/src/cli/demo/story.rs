@@ -136,7 +136,9 @@ async fn filter(session: &Session) -> Result<()> {
     title(&format!("A filter on one night: likely transients (L03) of {night}"))?;
     let tonight = format!("_night = DATE '{night}'");
     // The catalogue's statement ends with its conditions.
-    let passed = ask(session, &format!("{}\n  AND {tonight}\nORDER BY diaSource.snr DESC", named("l03_likely_transients")?)).await?;
+    let passed =
+        ask(session, &format!("{}\n  AND {tonight}\nORDER BY diaSource.snr DESC", named("l03_likely_transients")?))
+            .await?;
     let all = ask(session, &format!("SELECT count(*) FROM lsst.alerts WHERE {tonight}")).await?;
     let all = all.column(0).as_primitive_opt::<Int64Type>().map_or(0, |c| c.value(0));
     print(&format!("{} of {all} alerts pass; the brightest are\n", passed.num_rows()))?;

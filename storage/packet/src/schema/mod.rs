@@ -266,6 +266,15 @@ impl Schema {
         self.nodes.iter().any(|n| matches!(n.shape, Shape::Recursion(_)))
     }
 
+    /// True if a list or map has items that are always null.
+    #[must_use]
+    pub fn has_lists_of_nothing(&self) -> bool {
+        self.nodes.iter().any(|n| match n.shape {
+            Shape::Array(item) | Shape::Map(item) => matches!(self.node(item).shape, Shape::Null),
+            _ => false,
+        })
+    }
+
     fn digest(&self) -> Fingerprint {
         let mut text = String::with_capacity(16 * 1024);
         text.push_str(&self.name);

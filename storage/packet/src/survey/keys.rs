@@ -186,6 +186,12 @@ impl KeyReader {
         &self.survey
     }
 
+    /// True if the survey repeats ids inside its alerts, so that bytes that merely look like one are told by them.
+    #[must_use]
+    pub fn repeats_ids(&self) -> bool {
+        self.pairs > 0
+    }
+
     /// Walks a datum to its last byte and reads the keys on the way.
     ///
     /// # Errors

@@ -2,4 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod any;
+mod diff;
 mod real;
+mod shapes;
+mod surveys;

@@ -1,0 +1,148 @@
+//! The get benchmark: single packets by id, from an archive and from a folder with one gzip'd file per packet.
+
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::corpus;
+use crate::ingest::{arguments, remove};
+use crate::machine::Machine;
+use crate::process::{self, Sample};
+use crate::report::{Report, Row, number};
+use crate::step::file_of;
+use crate::workload::Workload;
+use crate::{Failure, Options};
+
+/// Runs a workload. `None` if its packets are not here.
+pub fn run(workload: &Workload, options: &Options) -> Result<Option<Report>, Failure> {
+    let machine = Machine::here();
+    let work = options.work()?;
+    let Some(corpus) = corpus::prepare(workload, options, &work)? else { return Ok(None) };
+    let (archive, files, ids) = (work.join("archive"), work.join("files"), work.join("ids.txt"));
+    let lookups = if options.quick { workload.lookups.div_ceil(5) } else { workload.lookups };
+    std::fs::write(&ids, spread(&corpus.ids, lookups))?;
+
+    eprintln!("  ingesting");
+    remove(&archive)?;
+    let mut paths = vec![archive.clone()];
+    paths.extend(corpus.sources.iter().cloned());
+    let taken = process::step(&arguments(&["ingest"], &paths))?;
+
+    let mut report = Report::new(workload, machine);
+    let mean = taken.bytes as f64 / taken.packets.max(1) as f64;
+    report.fact("packets", format!("{} in the archive, {:.1} KB each on average", taken.packets, mean / 1e3));
+    report.fact("look-ups", format!("{lookups} ids spread over the archive, one after the other"));
+
+    let of_archive = [archive.clone(), ids.clone()];
+    let cold = forget(&archive)?;
+    report.fact(
+        "not in memory",
+        if cold { "the system was told to forget the files first" } else { "not possible here: files may be cached" }
+            .to_owned(),
+    );
+    eprintln!("  look-ups");
+    let what = "an open archive; neither its footers nor the packets in memory";
+    report.row(row("noctuary, not in memory", what, &process::step(&arguments(&["get"], &of_archive))?));
+    let what = "the archive opened anew for each, as `noctuary get` does; files in the system's cache";
+    report.row(row("noctuary, opened anew", what, &process::step(&arguments(&["get", "--reopen"], &of_archive))?));
+    let what = "an open archive, asked for the same packets before";
+    report.row(row("noctuary, in memory", what, &process::step(&arguments(&["get", "--warm"], &of_archive))?));
+    if !options.no_references {
+        eprintln!("  one file per packet: writing {} files", corpus.ids.len());
+        let mut left = corpus.ids.iter();
+        remove(&files)?;
+        corpus::each(&corpus.sources, |bytes| {
+            let Some(id) = left.next() else { return Ok(()) };
+            let file = file_of(&files, &id.to_string());
+            std::fs::create_dir_all(file.parent().unwrap_or(&files))?;
+            let mut gzip = GzEncoder::new(std::fs::File::create(file)?, Compression::default());
+            gzip.write_all(&bytes)?;
+            gzip.finish()?;
+            Ok(())
+        })?;
+        let of_files = [files.clone(), ids];
+        forget(&files)?;
+        let what = "each packet a gzip'd file of its own in a folder";
+        report.row(row("files, not in memory", what, &process::step(&arguments(&["get-file"], &of_files))?));
+        let what = "the same files, read before";
+        report.row(row("files, in memory", what, &process::step(&arguments(&["get-file", "--warm"], &of_files))?));
+        report.fact(
+            "stored",
+            format!(
+                "{} MB in the archive (its columns included), {} MB as files",
+                number(taken.output.unwrap_or_default() as f64 / 1e6),
+                number(corpus::size_of(&files)? as f64 / 1e6)
+            ),
+        );
+    }
+    remove(&archive)?;
+    remove(&files)?;
+    Ok(Some(report))
+}
+
+/// Some of the ids, one a line, far from each other and in no order: steps of the golden section.
+fn spread(ids: &[i64], count: usize) -> String {
+    let golden = (5.0_f64.sqrt() - 1.0) / 2.0;
+    let at = |n: usize| ids.get(((n as f64 * golden).fract() * ids.len() as f64) as usize);
+    (1..=count.min(ids.len())).filter_map(at).map(|id| format!("{id}\n")).collect()
+}
+
+fn row(name: &str, what: &str, sample: &Sample) -> Row {
+    let mut latencies = sample.latencies.clone();
+    latencies.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let index = (latencies.len() as f64 * share) as usize;
+        latencies.get(index.min(latencies.len().saturating_sub(1))).copied().map_or_else(String::new, number)
+    };
+    let each = |bytes: u64| number(bytes as f64 / 1e3 / sample.packets.max(1) as f64);
+    Row::new(name, what, sample)
+        .cell("median ms", at(0.5))
+        .cell("p95 ms", at(0.95))
+        .cell("slowest ms", at(1.0))
+        .cell("KB a packet", each(sample.bytes))
+        .cell("KB read", sample.output.map_or_else(String::new, each))
+}
+
+/// Has the system forget what it holds of the files of a folder. False where that cannot be asked for.
+#[cfg(target_os = "linux")]
+fn forget(folder: &Path) -> Result<bool, Failure> {
+    use rustix::fs::{Advice, fadvise};
+    for entry in std::fs::read_dir(folder).map_err(|e| Failure::at(folder, e))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            forget(&path)?;
+            continue;
+        }
+        let file = std::fs::File::open(&path)?;
+        // What is not on disk yet is not forgotten.
+        file.sync_all()?;
+        if fadvise(&file, 0, None, Advice::DontNeed).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget(_: &Path) -> Result<bool, Failure> {
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_spread() {
+        let ids: Vec<i64> = (0..1_000).collect();
+        let text = spread(&ids, 100);
+        let mut chosen: Vec<i64> = text.lines().map(|line| line.parse().unwrap()).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        assert_eq!(chosen.len(), 100);
+        assert!(chosen.windows(2).all(|pair| pair[1] - pair[0] < 30));
+        assert_eq!(spread(&ids[..3], 100).lines().count(), 3);
+    }
+}

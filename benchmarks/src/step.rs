@@ -1,0 +1,248 @@
+//! What is timed. Each of these runs in a process of its own and writes a [`Sample`] as JSON.
+
+use std::hint::black_box;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Subcommand;
+use noctuary_packet::decode::Decoder;
+use noctuary_packet::hash::PacketHash;
+use noctuary_packet::schema::NodeId;
+use noctuary_packet::survey::Surveys;
+use noctuary_packet::walk::{Validate, walk};
+use noctuary_storage::ingest::{IngestOptions, Progress, Source, ingest};
+use noctuary_storage::{Access, Archive, Location, packets};
+
+use crate::Failure;
+use crate::corpus::{self, Packet};
+use crate::process::{Sample, Watch, bytes_read, median};
+
+/// Rows that are put in columns at a time.
+const BATCH_ROWS: usize = 256;
+
+/// Something that is timed.
+#[derive(Debug, Subcommand)]
+pub enum Step {
+    /// Takes packets into a new archive.
+    Ingest {
+        /// A folder that does not exist yet.
+        archive: PathBuf,
+        /// Files and folders.
+        sources: Vec<PathBuf>,
+    },
+    /// Zstandard, level 3, two threads, over the packets one after the other.
+    Zstd {
+        /// How often.
+        runs: usize,
+        /// Files and folders.
+        sources: Vec<PathBuf>,
+    },
+    /// SHA-256 of each packet, one core.
+    Sha256 {
+        /// How often.
+        runs: usize,
+        /// Files and folders.
+        sources: Vec<PathBuf>,
+    },
+    /// Following each datum to its last byte, one core.
+    Walk {
+        /// How often.
+        runs: usize,
+        /// Files and folders.
+        sources: Vec<PathBuf>,
+    },
+    /// Putting datums in columns, cutouts left out, one core.
+    Decode {
+        /// How often.
+        runs: usize,
+        /// Files and folders.
+        sources: Vec<PathBuf>,
+    },
+    /// Looks packets up by id.
+    Get {
+        /// The archive.
+        archive: PathBuf,
+        /// A file with one id a line.
+        ids: PathBuf,
+        /// Open the archive anew for each.
+        #[arg(long)]
+        reopen: bool,
+        /// Ask for all of them once before.
+        #[arg(long)]
+        warm: bool,
+    },
+    /// Reads gzip'd files, one a packet.
+    GetFile {
+        /// The folder.
+        folder: PathBuf,
+        /// A file with one id a line.
+        ids: PathBuf,
+        /// Read all of them once before.
+        #[arg(long)]
+        warm: bool,
+    },
+}
+
+/// Runs it and writes the sample.
+pub fn run(step: &Step) -> Result<(), Failure> {
+    let sample = match step {
+        Step::Ingest { archive, sources } => take_in(archive, sources)?,
+        Step::Zstd { runs, sources } => repeat(*runs, sources, zstd)?,
+        Step::Sha256 { runs, sources } => repeat(*runs, sources, |packets| {
+            for packet in packets {
+                black_box(PacketHash::of(&[&packet.bytes]));
+            }
+            Ok(None)
+        })?,
+        Step::Walk { runs, sources } => repeat(*runs, sources, |packets| {
+            for packet in packets {
+                walk(&packet.schema, &packet.datum, &mut Validate).map_err(|e| Failure(e.to_string()))?;
+            }
+            Ok(None)
+        })?,
+        Step::Decode { runs, sources } => repeat(*runs, sources, decode)?,
+        Step::Get { archive, ids, reopen, warm } => get(archive, ids, *reopen, *warm)?,
+        Step::GetFile { folder, ids, warm } => {
+            get_each(&read_ids(ids)?, *warm, |id| Ok(corpus::gunzip(&std::fs::read(file_of(folder, id))?)?.len()))?
+        }
+    };
+    println!("{}", serde_json::to_string(&sample)?);
+    Ok(())
+}
+
+/// The file of a packet among files of one packet each.
+pub fn file_of(folder: &std::path::Path, id: &str) -> PathBuf {
+    // A few thousand files a folder.
+    folder.join(&id[id.len().saturating_sub(2)..]).join(format!("{id}.avro.gz"))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn take_in(archive: &std::path::Path, sources: &[PathBuf]) -> Result<Sample, Failure> {
+    let watch = Watch::start();
+    let report = runtime()?.block_on(async {
+        let archive = Archive::open_or_create(Location::folder(archive)?).await?;
+        let sources = sources.iter().map(|path| Source::Path(path.clone())).collect();
+        ingest(&archive, sources, &IngestOptions::default(), &Arc::new(Progress::default())).await
+    })?;
+    let mut sample = watch.stop();
+    let counts = report.counts;
+    if counts.quarantined > 0 || counts.stored + counts.duplicate != counts.received {
+        return Err(Failure(format!("not everything was stored: {report:?}")));
+    }
+    sample.packets = counts.received.unsigned_abs();
+    sample.bytes = counts.bytes.unsigned_abs();
+    sample.output = Some(corpus::size_of(archive)?);
+    Ok(sample)
+}
+
+/// Loads packets into memory and times something over them; the median of several runs.
+fn repeat(
+    runs: usize,
+    sources: &[PathBuf],
+    mut timed: impl FnMut(&[Packet]) -> Result<Option<u64>, Failure>,
+) -> Result<Sample, Failure> {
+    let packets = corpus::in_memory(sources)?;
+    let mut samples = Vec::new();
+    for _ in 0..runs.max(1) {
+        let watch = Watch::start();
+        let output = timed(&packets)?;
+        samples.push(Sample { output, ..watch.stop() });
+    }
+    let mut sample = median(samples).unwrap_or_default();
+    sample.packets = packets.len() as u64;
+    sample.bytes = packets.iter().map(|p| p.bytes.len() as u64).sum();
+    Ok(sample)
+}
+
+fn zstd(packets: &[Packet]) -> Result<Option<u64>, Failure> {
+    let mut encoder = zstd::Encoder::new(CountingSink(0), 3)?;
+    encoder.multithread(2)?;
+    for packet in packets {
+        encoder.write_all(&packet.bytes)?;
+    }
+    Ok(Some(encoder.finish()?.0))
+}
+
+fn decode(packets: &[Packet]) -> Result<Option<u64>, Failure> {
+    let surveys = Surveys::built_in();
+    let mut rest = packets;
+    while let Some(first) = rest.first() {
+        let same = rest.iter().take_while(|p| p.schema.fingerprint() == first.schema.fingerprint()).count();
+        let (run, later) = rest.split_at(same);
+        let survey = surveys.recognise(&first.schema);
+        let cutouts: Vec<NodeId> = survey
+            .map(|survey| survey.cutout_nodes(&first.schema).into_iter().map(|(_, node)| node).collect())
+            .unwrap_or_default();
+        let mut decoder = Decoder::new(&first.schema, &cutouts, BATCH_ROWS).map_err(|e| Failure(e.to_string()))?;
+        for rows in run.chunks(BATCH_ROWS) {
+            for packet in rows {
+                decoder.push(&packet.datum).map_err(|e| Failure(e.to_string()))?;
+            }
+            black_box(decoder.finish().map_err(|e| Failure(e.to_string()))?);
+        }
+        rest = later;
+    }
+    Ok(None)
+}
+
+/// Counts what is written and forgets it.
+struct CountingSink(u64);
+
+impl Write for CountingSink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn read_ids(file: &std::path::Path) -> Result<Vec<String>, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::at(file, e))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+fn get(archive: &std::path::Path, ids: &std::path::Path, reopen: bool, warm: bool) -> Result<Sample, Failure> {
+    let runtime = runtime()?;
+    let open = || runtime.block_on(async { Archive::open(Location::folder(archive)?).await });
+    let kept = open()?;
+    get_each(&read_ids(ids)?, warm, |id| {
+        let archive = if reopen { open()? } else { kept.clone() };
+        runtime.block_on(async {
+            let snapshot = archive.snapshot().await?;
+            let found = packets::find(&archive, &snapshot, id, None, &Access::Everything).await?;
+            let packet = found.first().ok_or_else(|| Failure(format!("alert {id} was not found")))?;
+            Ok(packet.bytes()?.len())
+        })
+    })
+}
+
+fn get_each(
+    ids: &[String],
+    warm: bool,
+    mut get: impl FnMut(&str) -> Result<usize, Failure>,
+) -> Result<Sample, Failure> {
+    if warm {
+        for id in ids {
+            get(id)?;
+        }
+    }
+    let mut latencies = Vec::with_capacity(ids.len());
+    let mut bytes = 0;
+    let before = bytes_read();
+    let watch = Watch::start();
+    for id in ids {
+        let began = Instant::now();
+        bytes += get(id)? as u64;
+        latencies.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    let read = bytes_read().zip(before).map(|(now, before)| now - before);
+    Ok(Sample { packets: ids.len() as u64, bytes, output: read, latencies, ..watch.stop() })
+}

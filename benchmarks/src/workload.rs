@@ -1,0 +1,113 @@
+//! What is measured, as data: one TOML file per workload.
+
+use std::path::{Path, PathBuf};
+
+use noctuary_simulator::Plan;
+use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+
+/// One file of `workloads/`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// The file's name without its ending.
+    #[serde(skip_deserializing)]
+    pub name: String,
+    /// One line for people.
+    pub about: String,
+    /// Which of the benchmarks it is for.
+    pub kind: Kind,
+    /// Where the packets come from.
+    pub input: Input,
+    /// How often it is timed; the median counts.
+    #[serde(default = "three")]
+    pub runs: usize,
+    /// How many packets are looked up, for [`Kind::Get`].
+    #[serde(default)]
+    pub lookups: usize,
+}
+
+fn three() -> usize {
+    3
+}
+
+/// The benchmarks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Packets into an archive.
+    Ingest,
+    /// Packets back by id.
+    Get,
+}
+
+/// Packets to measure with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Input {
+    /// Folders of the data folder (`NOCTUARY_TEST_DATA`, or `../shared/data` beside the project).
+    Real {
+        /// Paths in it.
+        folders: Vec<String>,
+    },
+    /// Made before anything is timed.
+    Simulated {
+        /// Packets are made until there are this many bytes.
+        bytes: u64,
+        /// The same for `--quick`.
+        quick_bytes: u64,
+        /// The sky and the survey.
+        plan: Plan,
+    },
+}
+
+/// The workloads of a folder, in the order of their names.
+pub fn load(folder: &Path) -> Result<Vec<Workload>, Failure> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| Failure::at(folder, e))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files.iter().map(|file| read(file)).collect()
+}
+
+fn read(file: &Path) -> Result<Workload, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::at(file, e))?;
+    let mut workload: Workload = toml::from_str(&text).map_err(|e| Failure::at(file, e))?;
+    workload.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    if workload.runs == 0 {
+        return Err(Failure::at(file, "runs must be at least 1"));
+    }
+    if workload.kind == Kind::Get && workload.lookups == 0 {
+        return Err(Failure::at(file, "a workload of kind get must say how many lookups"));
+    }
+    Ok(workload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workload_reads() {
+        let workloads = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads")).unwrap();
+        assert!(workloads.iter().any(|w| w.kind == Kind::Ingest) && workloads.iter().any(|w| w.kind == Kind::Get));
+        for workload in workloads {
+            if let Input::Simulated { plan, bytes, .. } = &workload.input {
+                plan.check().unwrap();
+                let size = plan.packet_bytes.expect("a size per packet");
+                assert!(plan.total() * u64::from(size) >= bytes * 9 / 10, "{} makes too few packets", workload.name);
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        let text = "about = 'x'\nkind = 'get'\nlookups = 1\nspeed = 3\n[input.real]\nfolders = []";
+        assert!(toml::from_str::<Workload>(text).is_err());
+    }
+}

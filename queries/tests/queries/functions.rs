@@ -1,0 +1,51 @@
+//! Functions of the sky in SQL.
+
+use crate::support::{ask, data, session};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_take_what_sql_gives_them() {
+    let session = session(&[]).await;
+    let row = ask(
+        &session,
+        "SELECT separation(10, 20, 10, 21), cone(10, 20, 10.0, 20.5, 0.6), cone(10, 20, 10, 20.5, arcsec(1)), \
+         cone(NULL, 20, 10, 20, 1), cone('nan'::double, 20, 10, 20, 1), healpix(0, 0, 0), arcmin(30), \
+         cone(359.9, 0, 0.1, 0, 0.3), cone(10, 89.9, 190, 89.9, 0.3), healpix(10, 95, 3)",
+    )
+    .await;
+    assert_eq!(row[0][0].parse::<f64>().unwrap().round(), 1.0);
+    assert_eq!(row[0][1..], ["true", "false", "-", "-", "4", "0.5", "true", "true", "-"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(real_packets), ignore = "needs the real packets")]
+async fn cones_by_any_name_find_the_same_alerts() {
+    let session = session(&[data("lsst"), data("ztf")]).await;
+    for (table, ra, dec) in
+        [("lsst.alerts", "diaSource.ra", "diaSource.dec"), ("ztf.alerts", "candidate.ra", "candidate.dec")]
+    {
+        let centres = ask(&session, &format!("SELECT _ra, _dec FROM {table} ORDER BY _sha256 LIMIT 6")).await;
+        for centre in centres {
+            let (ra0, dec0) = (&centre[0], &centre[1]);
+            for radius in ["0", "0.0005", "0.1", "3", "200"] {
+                let count = |condition: String| {
+                    let sql = format!("SELECT count(*), sum(_dec) FROM {table} WHERE {condition}");
+                    let session = session.clone();
+                    async move { ask(&session, &sql).await }
+                };
+                // The sum keeps the condition from being pushed anywhere; the key columns are the reference.
+                let plain = count(format!("separation(_ra + 0, _dec + 0, {ra0}, {dec0}) <= {radius}")).await;
+                assert_ne!(plain[0][0], "0");
+                for condition in [
+                    format!("cone(_ra, _dec, {ra0}, {dec0}, {radius})"),
+                    format!("cone({ra}, {dec}, {ra0}, {dec0}, {radius})"),
+                    format!("separation({ra}, {dec}, {ra0}, {dec0}) <= {radius}"),
+                    format!("{radius} >= separation(_ra, _dec, {ra0}, {dec0})"),
+                    format!("healpix(_ra, _dec, 29) = _healpix_29 AND cone({ra}, {dec}, {ra0}, {dec0}, {radius})"),
+                ] {
+                    let found = count(condition.clone()).await;
+                    assert_eq!(found[0][0], plain[0][0], "{condition}");
+                }
+            }
+        }
+    }
+}

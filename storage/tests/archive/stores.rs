@@ -1,0 +1,138 @@
+//! Stores that misbehave.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use tokio::sync::Mutex;
+
+/// How the process ends at a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Before the write takes effect.
+    Before,
+    /// When it has taken effect and nobody has been told.
+    After,
+    /// When it has taken effect; nothing fails, the program just never goes on.
+    Stopped,
+}
+
+type Meddle = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// A store that does what a test asks at one of its writes, and else what the store behind it does.
+pub struct Wrapped {
+    inner: Arc<dyn ObjectStore>,
+    writes: AtomicU64,
+    fails: Option<(u64, End)>,
+    dead: AtomicBool,
+    /// Run once, before the first write of the log.
+    meddle: Mutex<Option<Meddle>>,
+}
+
+impl Wrapped {
+    /// The process ends at write number `n`, counted from 0; everything after it fails too.
+    pub fn ending(inner: &Arc<dyn ObjectStore>, n: u64, end: End) -> Arc<Self> {
+        Arc::new(Self { fails: Some((n, end)), ..Self::plain(inner) })
+    }
+
+    /// Somebody else acts in the moment before the first entry of the log is put.
+    pub fn meddling(
+        inner: &Arc<dyn ObjectStore>,
+        act: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { meddle: Mutex::new(Some(Box::new(act))), ..Self::plain(inner) })
+    }
+
+    fn plain(inner: &Arc<dyn ObjectStore>) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            writes: AtomicU64::new(0),
+            fails: None,
+            dead: AtomicBool::new(false),
+            meddle: Mutex::new(None),
+        }
+    }
+
+    /// True if the end has come.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(SeqCst)
+    }
+}
+
+fn gone() -> Error {
+    Error::Generic { store: "test", source: "the process has ended".into() }
+}
+
+impl fmt::Debug for Wrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wrapped({:?})", self.fails)
+    }
+}
+
+impl fmt::Display for Wrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Wrapped {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if location.as_ref().starts_with("_log/")
+            && let Some(meddle) = self.meddle.lock().await.take()
+        {
+            meddle().await;
+        }
+        let write = self.writes.fetch_add(1, SeqCst);
+        if self.is_dead() {
+            return Err(gone());
+        }
+        let Some((_, end)) = self.fails.filter(|(n, _)| *n == write) else {
+            return self.inner.put_opts(location, payload, options).await;
+        };
+        if end != End::Before {
+            self.inner.put_opts(location, payload, options).await?;
+        }
+        self.dead.store(true, SeqCst);
+        if end == End::Stopped {
+            std::future::pending::<()>().await;
+        }
+        Err(gone())
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
