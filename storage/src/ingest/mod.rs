@@ -13,6 +13,7 @@
 
 mod batch;
 mod build;
+mod builders;
 mod examine;
 mod item;
 mod known;

@@ -11,7 +11,8 @@ use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::sync::{Mutex, mpsc};
 
 use super::batch::{Batch, Known};
-use super::build::{Built, build};
+use super::build::Built;
+use super::builders::Builders;
 use super::examine::{Accepted, Examined, Verdict, examine};
 use super::item::Item;
 use super::known::{self, AsOf, Digests, KnownAlerts};
@@ -44,7 +45,9 @@ pub async fn ingest(
     progress: &Arc<Progress>,
 ) -> Result<Report> {
     let snapshot = archive.snapshot().await?;
-    let run = Run::new(archive, &snapshot);
+    let threads = options.threads.max(1);
+    let in_flight = (MEMORY_OF_BATCHES / (options.commit_bytes.max(1) * 4)).clamp(1, threads);
+    let run = Run::new(archive, &snapshot, in_flight);
     let listed = source::list(sources, &run.name)?;
     let mut report = Report { sources: listed.inputs.len() as u64, skipped: listed.skipped, ..Report::default() };
     progress.expect(listed.inputs.iter().map(|i| i.size).sum());
@@ -55,7 +58,6 @@ pub async fn ingest(
         tokio::task::spawn_blocking(move || reader.run(listed.inputs, &snapshot))
     };
     let resolver = Arc::new(Resolver::new(&snapshot, options.schema.clone()));
-    let threads = options.threads.max(1);
     let examined = stream::unfold(chunks, |mut chunks| async move { Some((chunks.recv().await?, chunks)) })
         .map(|chunk| {
             let resolver = Arc::clone(&resolver);
@@ -68,7 +70,6 @@ pub async fn ingest(
 
     let (to_build, batches) = mpsc::channel::<Batch>(1);
     let sorting = run.sort(examined, options.commit_bytes, listed.refused.clone(), to_build, progress);
-    let in_flight = (MEMORY_OF_BATCHES / (options.commit_bytes.max(1) * 4)).clamp(1, threads);
     let building = async {
         let built = stream::unfold((batches, 0u64), |(mut batches, number)| async move {
             Some(((number, batches.recv().await?), (batches, number + 1)))
@@ -97,6 +98,7 @@ pub(super) struct Run {
     newest: Arc<Mutex<Snapshot>>,
     /// Headers of containers that have been put.
     headers: Arc<Mutex<HashSet<String>>>,
+    builders: Builders,
     /// Batches that have been committed.
     committed: Arc<AtomicU64>,
 }
@@ -111,13 +113,15 @@ pub(super) struct Ready {
 }
 
 impl Run {
-    pub fn new(archive: &Archive, snapshot: &Snapshot) -> Self {
+    /// Builds the files of up to `in_flight` commits at a time.
+    pub fn new(archive: &Archive, snapshot: &Snapshot, in_flight: usize) -> Self {
         let name = uuid::Uuid::new_v4().simple().to_string();
         Self {
             archive: archive.clone(),
             name: name.get(..12).unwrap_or(&name).to_owned(),
             newest: Arc::new(Mutex::new(snapshot.clone())),
             headers: Arc::default(),
+            builders: Builders::new(in_flight),
             committed: Arc::default(),
         }
     }
@@ -198,7 +202,7 @@ impl Run {
             ids.entry(survey).or_default().insert(row.accepted.keys.alert.clone());
         }
         let name = format!("{}-{number:06}", self.name);
-        let built = tokio::task::spawn_blocking(move || build(batch, &name, now)).await??;
+        let built = self.builders.build(batch, name, now).await?;
         let mut entry = self.put(built, now, counts, moves).await?;
         entry.released = released;
         Ok(Ready { entry, ids, as_of, reasons })

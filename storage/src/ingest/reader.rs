@@ -197,7 +197,7 @@ impl Pieces<'_> {
             let (head, unpacked) = sniff(flate2::read::MultiGzDecoder::new(whole), 4);
             return self.packets(unpacked, &head);
         }
-        let (message, error) = message(whole);
+        let (message, error) = message(whole, stated);
         if let (None, Message::Whole(bytes)) = (&error, &message)
             && (bytes.len() as u64) < stated
         {
@@ -210,7 +210,7 @@ impl Pieces<'_> {
     /// A container, or one message.
     fn packets(&mut self, input: impl Read, head: &[u8]) -> Result<(), Gone> {
         if !head.starts_with(&MAGIC) {
-            let (message, error) = message(input);
+            let (message, error) = message(input, 0);
             return self.message(message, error);
         }
         // What was read of a header that turns out to be none is kept, so that nothing is lost.
@@ -220,7 +220,7 @@ impl Pieces<'_> {
             Err(rejection) => {
                 let start = std::mem::take(&mut input.kept);
                 input.keep = false;
-                let (message, _) = message(start.as_slice().chain(&mut input));
+                let (message, _) = message(start.as_slice().chain(&mut input), 0);
                 return match message {
                     Message::Whole(bytes) => self.broken(rejection, bytes),
                     Message::TooLarge(mut broken) => {
@@ -269,15 +269,16 @@ enum Message {
 }
 
 /// Reads a message whole, up to the size limit; of a larger one the beginning and the digest. An error comes with
-/// what could be read before it.
-fn message(mut input: impl Read) -> (Message, Option<Rejection>) {
+/// what could be read before it. With the length that is expected, memory for just that is asked for.
+fn message(mut input: impl Read, expected: u64) -> (Message, Option<Rejection>) {
     let corrupt = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
             Rejection::new(Reason::Corrupt, format!("does not unpack ({e})"))
         }
         _ => broken_source(&e),
     };
-    let mut bytes = Vec::new();
+    let expected = usize::try_from(expected).unwrap_or(MAX_PACKET_BYTES).min(MAX_PACKET_BYTES);
+    let mut bytes = Vec::with_capacity(expected);
     if let Err(e) = input.by_ref().take(MAX_PACKET_BYTES as u64 + 1).read_to_end(&mut bytes) {
         return (Message::Whole(bytes), Some(corrupt(e)));
     }

@@ -34,7 +34,7 @@ pub(crate) struct Retry {
 impl Retry {
     pub fn new(archive: &Archive, snapshot: &Snapshot, options: &IngestOptions) -> Self {
         Self {
-            run: Run::new(archive, snapshot),
+            run: Run::new(archive, snapshot, 1),
             resolver: Resolver::new(snapshot, options.schema.clone()),
             known: KnownAlerts::new(archive),
             batch: Batch::default(),
