@@ -16,6 +16,7 @@ use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result;
 use datafusion::functions::core::getfield::GetFieldFunc;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::logical_plan::TableScanBuilder;
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, TableScan};
 
 use crate::table::FileTable;
@@ -215,8 +216,12 @@ fn scan(scan: &TableScan, needs: &[Need]) -> Result<Option<LogicalPlan>> {
         return Ok(None);
     }
     let source = provider_as_source(Arc::new(table.narrower(&narrower)));
-    let (name, projection, filters) = (scan.table_name.clone(), scan.projection.clone(), scan.filters.clone());
-    Ok(Some(LogicalPlan::TableScan(TableScan::try_new(name, source, projection, filters, scan.fetch)?)))
+    let builder = TableScanBuilder::new(scan.table_name.clone(), source)
+        .with_projection(scan.projection.clone())
+        .with_filters(scan.filters.clone())
+        .with_fetch(scan.fetch)
+        .with_statistics_requests(scan.statistics_requests.clone());
+    Ok(Some(LogicalPlan::TableScan(builder.build()?)))
 }
 
 /// A record or list with just these fields, or with one where none is needed but the record itself; `None` if that

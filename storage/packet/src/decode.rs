@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StructArray};
 use arrow::datatypes::{Schema as ArrowSchema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow_avro::reader::{Decoder as AvroDecoder, ReaderBuilder};
 use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaStore};
 
@@ -24,7 +25,18 @@ pub struct Decoder {
     schema: Arc<Schema>,
     columns: Columns,
     arrow: SchemaRef,
+    capacity: usize,
     inner: AvroDecoder,
+}
+
+fn avro_decoder(schema: &Schema, capacity: usize) -> Result<AvroDecoder, ArrowError> {
+    let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
+    store.set(Fingerprint::Id(ID), AvroSchema::new(decoder_schema(schema).to_string()))?;
+    ReaderBuilder::new()
+        .with_writer_schema_store(store)
+        .with_active_fingerprint(Fingerprint::Id(ID))
+        .with_batch_size(capacity)
+        .build_decoder()
 }
 
 impl Decoder {
@@ -41,22 +53,13 @@ impl Decoder {
         if schema.is_recursive() {
             return Err(refuse("a record that contains itself has no columns".into()));
         }
-        if schema.has_lists_of_nothing() {
-            return Err(refuse("a list or map of nulls has no columns".into()));
+        if schema.has_empty_values() {
+            return Err(refuse("a list of nulls or a fixed of no bytes has no columns".into()));
         }
         let columns = Columns::new(schema, left_out);
-        let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
-        store
-            .set(Fingerprint::Id(ID), AvroSchema::new(decoder_schema(schema).to_string()))
-            .map_err(|e| refuse(e.to_string()))?;
-        let inner = ReaderBuilder::new()
-            .with_writer_schema_store(store)
-            .with_active_fingerprint(Fingerprint::Id(ID))
-            .with_batch_size(capacity)
-            .build_decoder()
-            .map_err(|e| refuse(e.to_string()))?;
+        let inner = avro_decoder(schema, capacity).map_err(|e| refuse(e.to_string()))?;
         let arrow = Arc::new(ArrowSchema::new(columns.fields()));
-        Ok(Self { schema: Arc::clone(schema), columns, arrow, inner })
+        Ok(Self { schema: Arc::clone(schema), columns, arrow, capacity, inner })
     }
 
     /// The columns of its batches.
@@ -85,7 +88,12 @@ impl Decoder {
     /// [`Reason::NotColumns`] if the columns cannot be made.
     pub fn finish(&mut self) -> Result<RecordBatch, Rejection> {
         let refuse = |detail: String| Rejection::new(Reason::NotColumns, detail).under(self.schema.label());
-        let Some(batch) = self.inner.flush().map_err(|e| refuse(e.to_string()))? else {
+        let flushed = self.inner.flush().map_err(|e| refuse(e.to_string()))?;
+        if self.schema.has_unions() {
+            // arrow-avro 59 counts the values of a union on from the batch before, and fails on the next.
+            self.inner = avro_decoder(&self.schema, self.capacity).map_err(|e| refuse(e.to_string()))?;
+        }
+        let Some(batch) = flushed else {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.arrow)));
         };
         let rows = batch.num_rows();

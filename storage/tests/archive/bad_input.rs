@@ -259,14 +259,12 @@ async fn a_frame_that_names_another_version_is_noticed() {
         ("eleven.avro", framed(1000, &of("11.1"))),
     ])
     .await;
-    // A packet this empty reads as more versions than one.
-    let cases: [(&str, &str, &[&str]); 3] =
-        [("ten", "11.1", &["10.0", "11.0"]), ("nine", "11.1", &["9.0", "8.0"]), ("eleven", "10.0", &["11.1"])];
-    for (file, named, really) in cases {
+    // A packet this empty reads as more versions than one: which is named is not promised.
+    for (file, named) in [("ten", "11.1"), ("nine", "11.1"), ("eleven", "10.0")] {
         let [one] = &found[&format!("{file}.avro")][..] else { panic!("{file}: not one") };
         assert_eq!(one.reason, "wrong-schema", "{file}: {one:?}");
         assert!(one.schema.as_deref().unwrap().ends_with(named), "{file}: {one:?}");
-        assert!(really.iter().any(|v| one.detail.ends_with(&format!("alert {v}"))), "{one:?}");
+        assert!(one.detail.contains("reads as lsst."), "{one:?}");
     }
 }
 

@@ -86,7 +86,12 @@ fn container(bytes: &[u8]) {
                 let mut rest = &block.bytes[..];
                 for _ in 0..block.records.min(2) {
                     let Ok(length) = walk_prefix(schema, rest, &mut Validate) else { break };
+                    let small = schema.len() < 64;
                     datum(schema, &rest[..length], false);
+                    if small && let Ok(mut decoder) = Decoder::new(schema, &[], 1) {
+                        decoder.push(&rest[..length]).expect("what the walk accepts can be pushed");
+                        decoder.finish().expect("and has columns");
+                    }
                     rest = &rest[length..];
                 }
             }

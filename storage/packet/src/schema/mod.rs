@@ -260,19 +260,38 @@ impl Schema {
         Some(self.unwrap_nullable(at).0)
     }
 
+    /// The null branch of the union that a node is a branch of, if there is one.
+    pub(crate) fn null_beside(&self, id: NodeId) -> Option<NodeId> {
+        let is_null = |branch: &&NodeId| matches!(self.node(**branch).shape, Shape::Null);
+        self.nodes.iter().find_map(|node| match &node.shape {
+            Shape::Union(branches) if branches.contains(&id) => branches.iter().find(is_null).copied(),
+            _ => None,
+        })
+    }
+
     /// True if a record contains itself, which no set of columns can show.
     #[must_use]
     pub fn is_recursive(&self) -> bool {
         self.nodes.iter().any(|n| matches!(n.shape, Shape::Recursion(_)))
     }
 
-    /// True if a list or map has items that are always null.
+    /// True if there are values of which only the number is known: a list or map of nulls, a fixed of no bytes.
     #[must_use]
-    pub fn has_lists_of_nothing(&self) -> bool {
+    pub fn has_empty_values(&self) -> bool {
         self.nodes.iter().any(|n| match n.shape {
             Shape::Array(item) | Shape::Map(item) => matches!(self.node(item).shape, Shape::Null),
+            Shape::Fixed(size) => size == 0,
             _ => false,
         })
+    }
+
+    /// True if a place holds one of several types, null not counted.
+    #[must_use]
+    pub fn has_unions(&self) -> bool {
+        (0..)
+            .map(NodeId)
+            .zip(&self.nodes)
+            .any(|(id, node)| matches!(node.shape, Shape::Union(_)) && self.unwrap_nullable(id).0 == id)
     }
 
     fn digest(&self) -> Fingerprint {

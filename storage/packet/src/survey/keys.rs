@@ -146,6 +146,10 @@ impl KeyReader {
         for path in &survey.rights.fields {
             if let Some(node) = schema.find(path) {
                 reader.assign(node, Some(Slot::Rights));
+                // A null there says nothing of rights, which is not the same as public.
+                if let Some(null) = schema.null_beside(node) {
+                    reader.assign(null, Some(Slot::Rights));
+                }
             }
         }
         for [a, b] in &survey.ids.repeats {
@@ -229,9 +233,15 @@ impl KeyReader {
             night,
             visit: keys.visit,
             detector: keys.detector,
-            rights: keys.rights,
+            rights: keys.rights.unwrap_or_else(|| self.rights_unstated()),
             flags,
         })
+    }
+
+    /// How restricted an alert is in which none of the fields that say so is found.
+    fn rights_unstated(&self) -> u8 {
+        let rights = &self.survey.rights;
+        if rights.fields.is_empty() { 0 } else { rights.rank("") }
     }
 
     fn to_mjd(&self, value: f64) -> MjdTai {
@@ -257,7 +267,7 @@ struct KeysSoFar {
     time: Option<f64>,
     visit: Option<i64>,
     detector: Option<i64>,
-    rights: u8,
+    rights: Option<u8>,
 }
 
 struct Found<'r> {
@@ -293,7 +303,7 @@ impl Found<'_> {
                         Leaf::Text(text) => reader.survey.rights.rank(text),
                         other => reader.survey.rights.rank(&other.as_i64().map_or_else(String::new, |v| v.to_string())),
                     };
-                    self.keys.rights = self.keys.rights.max(rank);
+                    self.keys.rights = self.keys.rights.max(Some(rank));
                 }
             }
         }

@@ -199,7 +199,8 @@ pub struct Rights {
     /// Fields whose values choose a label, in the trigger and in the records that come with it.
     #[serde(default)]
     pub fields: Vec<String>,
-    /// Label of each value. A value that is not listed is as restricted as can be.
+    /// Label of each value. A value that is not listed is as restricted as can be, and so is a packet in which none
+    /// of the fields is found.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
 }

@@ -16,7 +16,7 @@ fn types() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         prop::sample::select(vec!["boolean", "int", "long", "float", "double", "bytes", "string"])
             .prop_map(Value::from),
-        (0..9u64).prop_map(|size| json!({"type": "fixed", "name": "?", "size": size})),
+        (1..9u64).prop_map(|size| json!({"type": "fixed", "name": "?", "size": size})),
         (1..5usize).prop_map(|n| {
             let symbols: Vec<String> = (0..n).map(|i| format!("S{i}")).collect();
             json!({"type": "enum", "name": "?", "symbols": symbols})
@@ -148,6 +148,8 @@ proptest! {
             decoder.push(&datum).unwrap();
         }
         prop_assert_eq!(decoder.finish().unwrap().num_rows(), seeds.len());
+        decoder.push(&datum(&schema, 1)).unwrap();
+        prop_assert_eq!(decoder.finish().unwrap().num_rows(), 1);
     }
 
     #[test]

@@ -166,6 +166,13 @@ fn unions_of_several_are_structs_of_their_branches() {
     for bad in [8, 1] {
         assert_eq!(refused(&schema, &[bad]), (Reason::UnionIndex, Some(0), Some("u".into())));
     }
+    // One batch after the other from the same decoder.
+    let mut decoder = Decoder::new(&schema, &[], 4).unwrap();
+    for row in &rows {
+        decoder.push(row).unwrap();
+        assert_eq!(decoder.finish().unwrap().num_rows(), 1);
+        assert_eq!(decoder.finish().unwrap().num_rows(), 0);
+    }
 }
 
 #[test]
@@ -219,7 +226,11 @@ fn items_of_no_bytes_are_counted() {
         assert_eq!(walk(schema, &million, &mut Validate).unwrap_err().reason, Reason::BadLength);
         assert!(started.elapsed().as_secs() < 5);
     }
-    assert_eq!(Decoder::new(&nulls, &[], 1).unwrap_err().reason, Reason::NotColumns);
+    let fixed = schema(r#"{"name": "x", "type": {"type": "fixed", "name": "x", "size": 0}}"#);
+    assert_eq!(walk(&fixed, &[], &mut Validate), Ok(()));
+    for schema in [&nulls, &fixed] {
+        assert_eq!(Decoder::new(schema, &[], 1).unwrap_err().reason, Reason::NotColumns);
+    }
 }
 
 #[test]
