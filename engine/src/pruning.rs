@@ -113,7 +113,7 @@ fn nulls(key: Key, file: &DataFile) -> bool {
     file.stats.with_nulls.iter().any(|name| name == key.column())
 }
 
-/// A float that went through JSON may come back as its neighbour.
+/// A little wider than it is: cheap, and no rounding on the way of a bound can hide a row.
 fn wide((least, greatest): (f64, f64)) -> (f64, f64) {
     (least.next_down().next_down(), greatest.next_up().next_up())
 }

@@ -99,5 +99,5 @@ async fn leaves_alone_are_read_beneath_the_guard() {
     let (all, _) = cost(&public, "SELECT * FROM alerts").await;
     let (leaf, _) = cost(&public, "SELECT sum(glow.brightFlux) FROM alerts WHERE glow.ra > 5").await;
     let (record, _) = cost(&public, "SELECT glow FROM alerts").await;
-    assert!(leaf * 2 < record && record < all, "{leaf} of {record} of {all}");
+    assert!(leaf < record && record * 10 < all, "{leaf} of {record} of {all}");
 }
