@@ -25,6 +25,9 @@ pub struct Plane {
 /// When it is no FITS file, or holds no such image.
 pub fn first_plane(fits: &[u8]) -> Result<Plane> {
     let damaged = |what: String| Failure::new(Kind::Damaged, what);
+    if let Some(card) = impossible_size(fits) {
+        return Err(damaged(format!("the cutout is no FITS file (it claims {card})")));
+    }
     let parsed = parse_fits(fits).map_err(|e| damaged(format!("the cutout is no FITS file ({e})")))?;
     for hdu in parsed.iter() {
         let Ok(axes) = image_dimensions(hdu) else { continue };
@@ -40,6 +43,22 @@ pub fn first_plane(fits: &[u8]) -> Result<Plane> {
         }
     }
     Err(damaged("the cutout holds no image of two axes; take it as it is with --format fits".to_owned()))
+}
+
+/// A card that claims more axes, columns or bytes than the file can hold. The parser would ask for memory for them.
+fn impossible_size(fits: &[u8]) -> Option<String> {
+    fits.chunks_exact(80).find_map(|card| {
+        let card = std::str::from_utf8(card).ok()?;
+        let (keyword, rest) = card.split_once('=')?;
+        let limit = match keyword.trim_end() {
+            "NAXIS" | "TFIELDS" => 999,
+            "PCOUNT" | "GCOUNT" => fits.len() as i128,
+            axis if axis.starts_with("NAXIS") => fits.len() as i128,
+            _ => return None,
+        };
+        let value: i128 = rest.split('/').next()?.trim().parse().ok()?;
+        (value < 0 || value > limit).then(|| card.trim_end().to_owned())
+    })
 }
 
 /// The values that become black and white: two robust deviations below the median, and the 99.7th percentile, at

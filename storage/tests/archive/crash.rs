@@ -146,7 +146,7 @@ async fn stopped_again_and_again_it_gets_there() {
     prepared(&plain).await;
     // Each run gets a little further than the one before, or is stopped at once.
     let mut runs = 0;
-    for n in (0..).map(|i| 3 + (i * 7) % 11) {
+    for n in (0..).map(|i| 3 + (i * 7) % 29) {
         let store = Wrapped::ending(&plain, n, if n % 2 == 0 { End::Before } else { End::After });
         let archive = open(&(Arc::clone(&store) as Arc<dyn ObjectStore>)).await;
         runs += 1;
