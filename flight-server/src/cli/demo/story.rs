@@ -114,7 +114,9 @@ fn points(rows: &RecordBatch) -> Vec<Point> {
 
 async fn neighbours(session: &Session, object: i64) -> Result<()> {
     title("A cone search: alerts within 6 minutes of arc of it")?;
-    let place = ask(session, &format!("SELECT _ra, _dec FROM lsst.alerts WHERE _object = {object} LIMIT 1")).await?;
+    let place =
+        ask(session, &format!("SELECT _ra, _dec FROM lsst.alerts WHERE _object = {object} ORDER BY _alert LIMIT 1"))
+            .await?;
     let angle = |column: usize| {
         place.columns().get(column).and_then(|c| c.as_primitive_opt::<Float64Type>()).map(|c| c.value(0))
     };
