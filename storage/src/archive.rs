@@ -58,7 +58,7 @@ impl Archive {
                 archive.location.url()
             )));
         }
-        archive.snapshot().await?;
+        archive.check_whole().await?;
         Ok(archive)
     }
 
@@ -71,8 +71,26 @@ impl Archive {
         if archive.log.read(0).await?.is_none() {
             archive.log.append(0, &Entry::new(Utc::now(), "created")).await?;
         }
-        archive.snapshot().await?;
+        archive.check_whole().await?;
         Ok(archive)
+    }
+
+    /// A version that is missing while later ones are there would hide all of them, and be written anew by the next
+    /// commit.
+    async fn check_whole(&self) -> Result<()> {
+        loop {
+            let newest = self.snapshot().await?.version();
+            let Some(beyond) = self.log.first_beyond(newest).await? else { return Ok(()) };
+            // Others commit while we look.
+            if self.log.read(newest + 1).await?.is_none() {
+                return Err(StorageError::damaged(format!(
+                    "version {} of the log ({}) is missing although version {beyond} is there; put the file back from \
+                     a copy of the archive",
+                    newest + 1,
+                    paths::log_entry(newest + 1)
+                )));
+            }
+        }
     }
 
     fn at(location: Location) -> Self {
@@ -112,11 +130,8 @@ impl Archive {
 
     /// The shared part of the header of containers, by its digest.
     pub(crate) async fn header(&self, digest: &str) -> Result<Bytes> {
-        let load = async {
-            let bytes = self.store().get(&paths::header(digest)).await?.bytes().await?;
-            Ok::<_, StorageError>(bytes)
-        };
-        let loaded = self.headers.try_get_with(digest.to_owned(), load).await;
+        let path = paths::header(digest);
+        let loaded = self.headers.try_get_with(digest.to_owned(), self.named(&path)).await;
         loaded.map_err(|e: Arc<StorageError>| StorageError::new(e.kind(), format!("header {digest}: {e}")))
     }
 
@@ -159,8 +174,7 @@ impl Archive {
             schemas: Arc::new(SchemaStore::with_known()),
             surveys: Arc::new(Surveys::built_in()),
         };
-        self.learn(&mut snapshot, state.schemas.values().cloned().collect(), state.surveys.values().cloned().collect())
-            .await?;
+        self.learn(&mut snapshot, &state.schemas, &state.surveys).await?;
         snapshot.state = Arc::new(state);
         Ok(snapshot)
     }
@@ -194,37 +208,48 @@ impl Archive {
     }
 
     async fn step(&self, snapshot: &mut Snapshot, version: u64, entry: Entry) -> Result<()> {
-        self.learn(snapshot, entry.schemas.clone(), entry.surveys.clone()).await?;
+        self.learn(snapshot, &entry.schemas, &entry.surveys).await?;
         Arc::make_mut(&mut snapshot.state).apply(version, entry);
         Ok(())
     }
 
-    /// Reads the schemas and surveys that a snapshot does not hold yet.
-    async fn learn(
-        &self,
-        snapshot: &mut Snapshot,
-        schemas: Vec<SchemaRecord>,
-        surveys: Vec<SurveyRecord>,
-    ) -> Result<()> {
+    /// Reads schemas and surveys that entries name. What the archive says an id means counts, whatever a program
+    /// comes with.
+    async fn learn(&self, snapshot: &mut Snapshot, schemas: &[SchemaRecord], surveys: &[SurveyRecord]) -> Result<()> {
+        let unreadable =
+            |path: &str, e: &dyn std::fmt::Display| StorageError::damaged(format!("{path} cannot be read ({e})"));
         for record in schemas {
             let text = self.text(&record.path).await?;
-            let schema = Arc::new(Schema::parse(&text).map_err(|e| StorageError::from(e).during(&record.path))?);
+            let schema = Arc::new(Schema::parse(&text).map_err(|e| unreadable(&record.path, &e))?);
             let store = Arc::make_mut(&mut snapshot.schemas);
             match record.registry_id {
-                Some(id) => store.add_with_id(RegistryId(id), schema)?,
-                None => store.add(schema),
-            };
+                Some(id) => store.define(RegistryId(id), schema),
+                None => {
+                    store.add(schema);
+                }
+            }
         }
         for record in surveys {
-            let survey = Survey::parse(&self.text(&record.path).await?)?;
+            let survey = Survey::parse(&self.text(&record.path).await?).map_err(|e| unreadable(&record.path, &e))?;
             Arc::make_mut(&mut snapshot.surveys).add(survey);
         }
         Ok(())
     }
 
     async fn text(&self, path: &str) -> Result<String> {
-        let bytes = self.store().get(&Path::from(path)).await?.bytes().await?;
+        let bytes = self.named(&Path::from(path)).await?;
         String::from_utf8(bytes.into()).map_err(|_| StorageError::damaged(format!("{path} is not text")))
+    }
+
+    /// An object that the log or a row names: if it is not there, the archive is damaged.
+    async fn named(&self, path: &Path) -> Result<Bytes> {
+        match self.store().get(path).await {
+            Ok(found) => Ok(found.bytes().await?),
+            Err(object_store::Error::NotFound { .. }) => {
+                Err(StorageError::damaged(format!("{path} is missing; put it back from a copy of the archive")))
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Puts an entry behind `base`.
@@ -248,20 +273,19 @@ impl Archive {
                 for file in &mut entry.add {
                     file.commit = version;
                 }
-                let mut newest = self.newest.lock().await;
-                // Taken out of the shared place first, so that the state is changed in place and not copied.
-                let mut snapshot = match newest.take() {
-                    Some(known) if known.version() >= base.version() => known,
-                    _ => base.clone(),
-                };
-                if snapshot.version() < version {
-                    self.step(&mut snapshot, version, entry).await?;
+                let mut snapshot = base.clone();
+                self.step(&mut snapshot, version, entry)
+                    .await
+                    .map_err(|e| e.during(format!("version {version} is committed, but could not be read back")))?;
+                if version.is_multiple_of(CHECKPOINT_EVERY)
+                    && let Err(e) = self.log.write_checkpoint(version, &snapshot.state).await
+                {
+                    // It only saves time; without it the log is read from further back.
+                    tracing::warn!("no checkpoint of version {version}: {e}");
                 }
-                self.advance(&mut snapshot, None).await?;
-                *newest = Some(snapshot.clone());
-                drop(newest);
-                if version.is_multiple_of(CHECKPOINT_EVERY) {
-                    self.checkpoint(version).await;
+                let mut newest = self.newest.lock().await;
+                if newest.as_ref().is_none_or(|known| known.version() < version) {
+                    *newest = Some(snapshot.clone());
                 }
                 Ok(Commit::Done(snapshot))
             }
@@ -279,17 +303,6 @@ impl Archive {
                 Commit::Done(snapshot) => return Ok(snapshot),
                 Commit::Overtaken(newer) => base = newer,
             }
-        }
-    }
-
-    /// A checkpoint only saves time; without it the log is read from further back.
-    async fn checkpoint(&self, version: u64) {
-        let written = async {
-            let snapshot = self.snapshot_at(version).await?;
-            self.log.write_checkpoint(version, &snapshot.state).await
-        };
-        if let Err(e) = written.await {
-            tracing::warn!("no checkpoint of version {version}: {e}");
         }
     }
 
@@ -321,13 +334,29 @@ impl Archive {
         self.commit_always(entry).await
     }
 
-    /// Adds a survey by its mapping file, or replaces the one of its name.
+    /// Adds a survey by its mapping file, or replaces the one of its name. Adding the same file again changes nothing.
     ///
     /// # Errors
-    /// When the mapping is not valid, or storage fails.
+    /// When the mapping is not valid, or fits alerts that another survey has stored: their packets would be stored
+    /// again under its name, which P2 forbids. When storage fails.
     pub async fn add_survey(&self, mapping: &str) -> Result<Snapshot> {
         let survey = Survey::parse(mapping)?;
         let path = paths::survey(&survey.name, &PacketHash::of(&[mapping.as_bytes()]).to_hex());
+        let snapshot = self.snapshot().await?;
+        if snapshot.state.surveys.iter().any(|known| known.path == *path.as_ref()) {
+            return Ok(snapshot);
+        }
+        for other in snapshot.survey_names().into_iter().filter(|name| *name != survey.name) {
+            if let Some((schema, rows)) = snapshot.stored_schemas(&other).iter().find(|(s, _)| survey.recognises(s)) {
+                return Err(StorageError::invalid(format!(
+                    "the mapping fits {}, too, of which {rows} alerts are stored as survey {other:?}; name fields in \
+                     [[recognise]] that only the alerts of {:?} have, or give the mapping the name {other:?} to \
+                     replace that one",
+                    schema.label(),
+                    survey.name
+                )));
+            }
+        }
         self.store().put(&path, PutPayload::from(mapping.to_owned())).await?;
         let mut entry = Entry::new(Utc::now(), format!("survey {} added", survey.name));
         entry.surveys.push(SurveyRecord { name: survey.name, path: path.to_string() });

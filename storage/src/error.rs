@@ -93,7 +93,22 @@ impl From<object_store::Error> for StorageError {
 
 impl From<parquet::errors::ParquetError> for StorageError {
     fn from(error: parquet::errors::ParquetError) -> Self {
-        Self { kind: ErrorKind::Damaged, message: error.to_string(), source: Some(Box::new(error)) }
+        let parquet::errors::ParquetError::External(source) = error else {
+            return Self { kind: ErrorKind::Damaged, message: error.to_string(), source: Some(Box::new(error)) };
+        };
+        // It came from storage, through the reader.
+        let source = match source.downcast::<Self>() {
+            Ok(ours) => return *ours,
+            Err(other) => other,
+        };
+        match source.downcast::<object_store::Error>() {
+            // The log names it: a file that is not there has been lost.
+            Ok(error) => match Self::from(*error) {
+                missing if missing.kind == ErrorKind::NotFound => Self { kind: ErrorKind::Damaged, ..missing },
+                other => other,
+            },
+            Err(other) => Self { kind: ErrorKind::Unavailable, message: other.to_string(), source: Some(other) },
+        }
     }
 }
 

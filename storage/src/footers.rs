@@ -17,6 +17,8 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
+use crate::error::StorageError;
+
 /// Footers are read in one request if they are no longer than this.
 const PREFETCH_BYTES: usize = 256 << 10;
 
@@ -37,7 +39,7 @@ impl Footers {
     /// A reader of one file.
     #[must_use]
     pub fn reader(&self, store: &Arc<dyn ObjectStore>, path: Path, size: u64) -> ParquetFile {
-        ParquetFile { store: Arc::clone(store), path, size, footers: self.clone(), read: 0 }
+        ParquetFile { store: Arc::clone(store), path, size, footers: self.clone() }
     }
 }
 
@@ -48,16 +50,9 @@ pub struct ParquetFile {
     path: Path,
     size: u64,
     footers: Footers,
-    read: u64,
 }
 
 impl ParquetFile {
-    /// Bytes of data read so far, footers not counted.
-    #[must_use]
-    pub fn bytes_read(&self) -> u64 {
-        self.read
-    }
-
     async fn load(&self) -> Result<Arc<ParquetMetaData>> {
         let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Optional)
@@ -85,12 +80,10 @@ impl parquet::arrow::async_reader::MetadataFetch for Fetch<'_> {
 
 impl AsyncFileReader for ParquetFile {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        self.read += range.end - range.start;
         async move { self.store.get_range(&self.path, range).await.map_err(external) }.boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
-        self.read += ranges.iter().map(|r| r.end - r.start).sum::<u64>();
         async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
     }
 
@@ -100,8 +93,11 @@ impl AsyncFileReader for ParquetFile {
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
         async move {
             let key = self.path.to_string();
-            let loaded = self.footers.cache.try_get_with(key, self.load()).await;
-            loaded.map_err(|e: Arc<ParquetError>| ParquetError::General(e.to_string()))
+            let load = async { self.load().await.map_err(StorageError::from) };
+            let loaded = self.footers.cache.try_get_with(key, load).await;
+            loaded.map_err(|e: Arc<StorageError>| {
+                ParquetError::External(Box::new(StorageError::new(e.kind(), e.to_string())))
+            })
         }
         .boxed()
     }

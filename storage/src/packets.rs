@@ -5,8 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
-use noctuary_packet::container::{Header, MAGIC, put_block_prefix};
-use noctuary_packet::cursor::put_long;
+use noctuary_packet::container::{Header, put_block_prefix};
 use noctuary_packet::frame::Frame;
 use noctuary_packet::hash::PacketHash;
 use noctuary_packet::id::Id;
@@ -72,16 +71,7 @@ impl StoredPacket {
         if matches!(self.frame, Frame::Container { .. }) {
             return self.bytes();
         }
-        let mut file = MAGIC.to_vec();
-        put_long(&mut file, 2);
-        for (key, value) in [("avro.codec", "null"), ("avro.schema", self.schema.json())] {
-            for text in [key, value] {
-                put_long(&mut file, text.len() as i64);
-                file.extend_from_slice(text.as_bytes());
-            }
-        }
-        put_long(&mut file, 0);
-        file.extend_from_slice(&OWN_MARKER);
+        let mut file = Header::write(self.schema.json(), "null", &OWN_MARKER);
         put_block_prefix(&mut file, 1, self.datum.len());
         file.extend_from_slice(&self.datum);
         file.extend_from_slice(&OWN_MARKER);

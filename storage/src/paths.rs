@@ -18,6 +18,12 @@ pub fn log_entry(version: u64) -> Path {
     Path::from(format!("{LOG}/{version:0DIGITS$}.json"))
 }
 
+/// The version in the name of a log entry.
+#[must_use]
+pub fn log_version(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".json")?.parse().ok()
+}
+
 /// `_checkpoints/000000000100.json.zst`
 #[must_use]
 pub fn checkpoint(version: u64) -> Path {
@@ -72,7 +78,9 @@ mod tests {
     }
 
     #[test]
-    fn checkpoint_names_read_back() {
+    fn names_read_back() {
+        assert_eq!(log_version(&log_entry(4321)), Some(4321));
+        assert_eq!(log_version(&checkpoint(4321)), None);
         assert_eq!(checkpoint_version(&checkpoint(4321)), Some(4321));
         assert_eq!(checkpoint_version(&log_entry(4321)), None);
     }

@@ -26,10 +26,10 @@ pub struct State {
     /// Position of every source that packets were taken from.
     #[serde(with = "as_list")]
     pub sources: BTreeMap<SourceId, Position>,
-    /// Schemas by fingerprint.
-    pub schemas: BTreeMap<String, SchemaRecord>,
-    /// Surveys that were added, by name.
-    pub surveys: BTreeMap<String, SurveyRecord>,
+    /// Schemas in the order in which they became known; one structure may have several ids and texts.
+    pub schemas: Vec<SchemaRecord>,
+    /// Surveys in the order in which they were added, one of a name: the last that fits a schema is its survey.
+    pub surveys: Vec<SurveyRecord>,
     /// Quarantined packets that have been stored since, with the commit that did.
     pub released: BTreeMap<String, u64>,
     /// Every version so far.
@@ -100,12 +100,27 @@ impl State {
                 format!("{id} of the quarantine has been stored by another retry; nothing is lost: start it again"),
             ));
         }
-        if let Some(to) = entry.rollback_to
-            && to > self.version
-        {
-            return Err(StorageError::invalid(format!("there is no version {to} yet; the newest is {}", self.version)));
+        for new in &entry.schemas {
+            let other =
+                |known: &&SchemaRecord| known.registry_id == new.registry_id && known.fingerprint != new.fingerprint;
+            if let (Some(id), Some(_)) = (new.registry_id, self.schemas.iter().find(other)) {
+                return Err(StorageError::invalid(format!(
+                    "schema id {id} has just been given to another structure; `noctuary schema list` shows it"
+                )));
+            }
         }
-        Ok(())
+        match entry.rollback_to {
+            Some(to) if to > self.version => {
+                Err(StorageError::invalid(format!("there is no version {to} yet; the newest is {}", self.version)))
+            }
+            Some(to) if self.versions.iter().any(|v| v.version == to && v.undone) => {
+                Err(StorageError::invalid(format!(
+                    "version {to} was undone by a rollback itself; go back to one that stands (`noctuary log` shows \
+                     which do), or read it with --as-of {to}"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Applies the entry of the next version.
@@ -128,12 +143,13 @@ impl State {
             self.moves.push(CommittedMove { commit: version, by: step });
         }
         for schema in entry.schemas {
-            let known = self.schemas.entry(schema.fingerprint.clone()).or_insert_with(|| schema.clone());
-            known.path = schema.path;
-            known.registry_id = schema.registry_id.or(known.registry_id);
+            if !self.schemas.contains(&schema) {
+                self.schemas.push(schema);
+            }
         }
         for survey in entry.surveys {
-            self.surveys.insert(survey.name.clone(), survey);
+            self.surveys.retain(|known| known.name != survey.name);
+            self.surveys.push(survey);
         }
         for id in entry.released {
             self.released.insert(id, version);
@@ -240,7 +256,7 @@ impl Snapshot {
     }
 
     pub(crate) fn keeps_schema_text(&self, fingerprint: &str) -> bool {
-        self.state.schemas.contains_key(fingerprint)
+        self.state.schemas.iter().any(|known| known.fingerprint == fingerprint)
     }
 
     /// The id that Confluent frames use for a schema.

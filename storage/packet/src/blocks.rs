@@ -29,7 +29,7 @@ pub struct Block {
 /// A stretch of a file that is not a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
-    /// What is wrong with it.
+    /// What is wrong with it, and at which of its bytes.
     pub rejection: Rejection,
     /// Where it begins in the file.
     pub offset: u64,
@@ -204,7 +204,6 @@ impl<R: Read> Iterator for Blocks<R> {
             let (rejection, offset) = (cannot_go_on(&what), self.offset);
             return Some(Err(Lost { rejection, offset, length: 0, bytes: Vec::new(), hash: PacketHash::of(&[]) }));
         }
-        let at = self.offset;
         Some(self.block().map_err(|mut rejection| {
             // Why the bytes end is told with what they were to be the beginning of.
             if rejection.reason == Reason::Truncated
@@ -212,7 +211,6 @@ impl<R: Read> Iterator for Blocks<R> {
             {
                 rejection = Rejection { offset: rejection.offset, ..cannot_go_on(&what) };
             }
-            rejection.offset = Some(rejection.offset.unwrap_or(0) + at);
             self.resync(rejection)
         }))
     }
@@ -235,22 +233,12 @@ fn needs_more(rejection: &Rejection) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::{Codec, MAGIC, put_block_prefix};
-    use crate::cursor::put_long;
+    use crate::container::{Codec, put_block_prefix};
 
     const SYNC: [u8; 16] = *b"0123456789abcdef";
 
     fn file(codec: &str, blocks: &[&[u8]]) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        put_long(&mut out, 2);
-        for (key, value) in [("avro.schema", "\"long\""), ("avro.codec", codec)] {
-            for text in [key, value] {
-                put_long(&mut out, text.len() as i64);
-                out.extend_from_slice(text.as_bytes());
-            }
-        }
-        put_long(&mut out, 0);
-        out.extend_from_slice(&SYNC);
+        let mut out = Header::write("\"long\"", codec, &SYNC);
         let (header, _) = Header::parse(&out).unwrap();
         for block in blocks {
             let packed = header.codec().compress(block).unwrap();

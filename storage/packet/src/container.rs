@@ -31,10 +31,25 @@ pub struct Header {
     bytes: Box<[u8]>,
     schema: Box<str>,
     codec: Codec,
-    hash: PacketHash,
+    digest: PacketHash,
 }
 
 impl Header {
+    /// The bytes of a header of our own making, for blocks of the codec that Avro calls so. Any sixteen bytes will do
+    /// for the marker, and the same ones make the same file.
+    #[must_use]
+    pub fn write(schema: &str, codec: &str, marker: &[u8; 16]) -> Vec<u8> {
+        let mut file = MAGIC.to_vec();
+        put_long(&mut file, 2);
+        for text in ["avro.codec", codec, "avro.schema", schema] {
+            put_long(&mut file, text.len() as i64);
+            file.extend_from_slice(text.as_bytes());
+        }
+        put_long(&mut file, 0);
+        file.extend_from_slice(marker);
+        file
+    }
+
     /// Reads a header from the beginning of a file; the second value is where the blocks begin.
     ///
     /// # Errors
@@ -74,9 +89,8 @@ impl Header {
         let Some(schema) = schema else {
             return Err(Rejection::new(Reason::BadHeader, "the header has no avro.schema").at(end));
         };
-        let bytes: Box<[u8]> = file[..end].into();
-        let hash = PacketHash::of(&[&bytes]);
-        Ok((Arc::new(Self { bytes, schema: schema.into(), codec, hash }), end))
+        let digest = PacketHash::of(&[&file[..end - 16]]);
+        Ok((Arc::new(Self { bytes: file[..end].into(), schema: schema.into(), codec, digest }), end))
     }
 
     /// Magic, metadata and marker.
@@ -109,10 +123,10 @@ impl Header {
         self.codec
     }
 
-    /// Digest of the bytes.
+    /// Digest of [`Header::shared`], by which an archive keeps it.
     #[must_use]
-    pub fn hash(&self) -> PacketHash {
-        self.hash
+    pub fn digest(&self) -> PacketHash {
+        self.digest
     }
 }
 
@@ -142,11 +156,11 @@ impl Codec {
         let corrupt = |detail: String| Rejection::new(Reason::Corrupt, detail);
         match self {
             Self::Null => Ok(block.to_vec()),
-            Self::Deflate => bounded(flate2::read::DeflateDecoder::new(block), limit, "deflate"),
+            Self::Deflate => bounded(flate2::read::DeflateDecoder::new(block), limit, "block", "deflate"),
             Self::Zstandard => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(block)
                     .map_err(|e| corrupt(format!("the block is not zstandard ({e})")))?;
-                bounded(decoder, limit, "zstandard")
+                bounded(decoder, limit, "block", "zstandard")
             }
             Self::Snappy => {
                 let (body, sum) =
@@ -154,7 +168,7 @@ impl Codec {
                 let length =
                     snap::raw::decompress_len(body).map_err(|e| corrupt(format!("the block is not snappy ({e})")))?;
                 if length > limit {
-                    return Err(too_large(limit));
+                    return Err(too_large(limit, "block"));
                 }
                 let bytes = snap::raw::Decoder::new()
                     .decompress_vec(body)
@@ -192,20 +206,21 @@ impl Codec {
     }
 }
 
-fn bounded(reader: impl Read, limit: usize, what: &str) -> Result<Vec<u8>, Rejection> {
+/// Unpacks to at most `limit` bytes.
+pub(crate) fn bounded(reader: impl Read, limit: usize, what: &str, form: &str) -> Result<Vec<u8>, Rejection> {
     let mut out = Vec::new();
     reader
         .take(limit as u64 + 1)
         .read_to_end(&mut out)
-        .map_err(|e| Rejection::new(Reason::Corrupt, format!("the block is not {what} ({e})")))?;
+        .map_err(|e| Rejection::new(Reason::Corrupt, format!("the {what} is not {form} ({e})")))?;
     if out.len() > limit {
-        return Err(too_large(limit));
+        return Err(too_large(limit, what));
     }
     Ok(out)
 }
 
-fn too_large(limit: usize) -> Rejection {
-    Rejection::new(Reason::TooLarge, format!("a block of more than {} MiB", limit >> 20))
+fn too_large(limit: usize, what: &str) -> Rejection {
+    Rejection::new(Reason::TooLarge, format!("a {what} of more than {} MiB", limit >> 20))
 }
 
 /// Appends what stands before the records of a block.

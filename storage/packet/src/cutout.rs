@@ -1,15 +1,15 @@
 //! The images inside a packet.
 
-use std::io::Read;
 use std::ops::Range;
 
-use crate::reason::{Reason, Rejection};
+use crate::container::bounded;
+use crate::reason::Rejection;
 use crate::schema::{NodeId, Schema};
 use crate::survey::Survey;
 use crate::walk::{Leaf, Visitor, walk};
 
 /// Larger than any cutout by an order of magnitude; what a gzip'd one may unpack to.
-const MAX_CUTOUT_BYTES: u64 = 256 << 20;
+const MAX_CUTOUT_BYTES: usize = 256 << 20;
 
 /// One image of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub struct CutoutBytes {
 /// Takes the cutouts out of a datum, in the order of the mapping; those that are null are left out.
 ///
 /// # Errors
-/// As [`walk`]; [`Reason::Corrupt`] if a gzip'd cutout does not unpack.
+/// As [`walk`]; [`Reason::Corrupt`](crate::reason::Reason::Corrupt) if a gzip'd cutout does not unpack, and
+/// [`Reason::TooLarge`](crate::reason::Reason::TooLarge) if it unpacks to more than 256 MiB.
 pub fn cutouts(survey: &Survey, schema: &Schema, datum: &[u8]) -> Result<Vec<CutoutBytes>, Rejection> {
     let nodes = survey.cutout_nodes(schema);
     let mut found = Spans { nodes: nodes.iter().map(|(_, node)| *node).collect(), spans: vec![None; nodes.len()] };
@@ -43,12 +44,7 @@ fn unpack(bytes: &[u8]) -> Result<Vec<u8>, Rejection> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes.to_vec());
     }
-    let mut fits = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes)
-        .take(MAX_CUTOUT_BYTES)
-        .read_to_end(&mut fits)
-        .map_err(|e| Rejection::new(Reason::Corrupt, format!("the cutout does not unpack ({e})")))?;
-    Ok(fits)
+    bounded(flate2::read::MultiGzDecoder::new(bytes), MAX_CUTOUT_BYTES, "cutout", "gzip")
 }
 
 struct Spans {

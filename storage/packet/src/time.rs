@@ -6,8 +6,8 @@ use std::str::FromStr;
 use chrono::{Datelike, NaiveDate};
 
 /// Modified Julian date of 1970-01-01 00:00.
-const MJD_OF_UNIX_EPOCH: f64 = 40_587.0;
-const SECONDS_PER_DAY: f64 = 86_400.0;
+pub(crate) const MJD_OF_UNIX_EPOCH: f64 = 40_587.0;
+pub(crate) const SECONDS_PER_DAY: f64 = 86_400.0;
 /// JD - MJD.
 pub(crate) const JD_LESS_MJD: f64 = 2_400_000.5;
 
@@ -25,12 +25,6 @@ impl MjdTai {
     #[must_use]
     pub fn from_utc(mjd_utc: f64) -> Self {
         Self(mjd_utc + tai_less_utc(mjd_utc) / SECONDS_PER_DAY)
-    }
-
-    /// From seconds since 1970-01-01 00:00 UTC.
-    #[must_use]
-    pub fn from_unix(seconds: f64) -> Self {
-        Self::from_utc(seconds / SECONDS_PER_DAY + MJD_OF_UNIX_EPOCH)
     }
 
     /// As modified Julian date in UTC. Off by up to a second within a second of a leap second.
@@ -133,6 +127,6 @@ mod tests {
         let day = MjdTai::from_utc(58_000.0);
         assert!(((day.0 - 58_000.0) * SECONDS_PER_DAY - 37.0).abs() < 1e-5);
         assert!((day.to_utc() - 58_000.0).abs() < 1e-9);
-        assert!((MjdTai::from_unix(0.0).to_utc() - MJD_OF_UNIX_EPOCH).abs() < 1e-3);
+        assert!((MjdTai::from_utc(MJD_OF_UNIX_EPOCH).to_utc() - MJD_OF_UNIX_EPOCH).abs() < 1e-3);
     }
 }

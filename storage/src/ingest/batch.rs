@@ -12,6 +12,11 @@ use super::item::Broken;
 use super::known::AsOf;
 use crate::log::{Counts, SourceId, SourceMove};
 
+/// What a source takes in memory, roughly: its name, how far it has come, its tally.
+const SOURCE_BYTES: usize = 512;
+/// What a packet weighs beside its bytes, so that a commit of nothing but duplicates is full one day, too.
+const ROW_BYTES: usize = 64;
+
 /// The content of a commit in the order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -20,6 +25,8 @@ pub(super) struct Batch {
     pub tallies: BTreeMap<TallyKey, Counts>,
     pub moves: BTreeMap<SourceId, SourceMove>,
     pub reasons: BTreeMap<Reason, u64>,
+    /// Sources that could not be used at all, or not to their end, and why.
+    pub refused_sources: Vec<(String, String)>,
     /// Quarantined packets that are stored with this.
     pub released: Vec<String>,
     /// What the archive held when the first packet was looked up.
@@ -81,7 +88,14 @@ impl Batch {
 
     /// Takes in one piece. `known` is asked once for every accepted packet, in order.
     pub fn take(&mut self, examined: Examined, mut known: impl FnMut(&Accepted) -> Known) {
-        let Examined { item: place, packets, end } = examined;
+        let Examined { item: place, packets, end, unreadable } = examined;
+        if let Some(why) = unreadable {
+            self.refuse_source(place.source.url.clone(), why);
+            return;
+        }
+        if !self.moves.contains_key(&*place.source) {
+            self.weight += SOURCE_BYTES;
+        }
         for packet in packets {
             match packet.verdict {
                 Verdict::Accepted(accepted) => {
@@ -110,10 +124,11 @@ impl Batch {
             if let Verdict::Accepted(accepted) = packet.verdict {
                 let known = known(&accepted);
                 let key = TallyKey::of(&place, &accepted);
+                let transmitted = bytes_of(&accepted);
                 self.accept(&place, packet.offset, accepted, known);
+                let counts = self.tallies.entry(key).or_default();
+                counts.bytes -= transmitted;
                 if std::mem::take(&mut first) {
-                    let counts = self.tallies.entry(key).or_default();
-                    counts.bytes = 0;
                     counts.received -= 1;
                     counts.quarantined -= 1;
                 }
@@ -125,7 +140,8 @@ impl Batch {
     fn accept(&mut self, place: &Place, offset: u64, accepted: Box<Accepted>, known: Known) {
         let counts = self.tallies.entry(TallyKey::of(place, &accepted)).or_default();
         counts.received += 1;
-        counts.bytes += i64::try_from(accepted.transmitted).unwrap_or(i64::MAX);
+        counts.bytes += bytes_of(&accepted);
+        self.weight += ROW_BYTES;
         let revision = match known {
             Known::Duplicate => {
                 counts.duplicate += 1;
@@ -158,15 +174,17 @@ impl Batch {
         counts.quarantined += 1;
         counts.bytes += i64::try_from(broken.length).unwrap_or(i64::MAX);
         *self.reasons.entry(broken.rejection.reason).or_default() += 1;
-        self.weight += broken.bytes.len();
+        self.weight += ROW_BYTES + broken.bytes.len();
         let (source, member) = (Arc::clone(&place.source), place.member.clone());
         self.refused.push(RefusedRow { broken, source, member, offset });
     }
 
     /// Notes a source that could not be used at all.
     pub fn refuse_source(&mut self, source: String, why: String) {
-        let key = TallyKey { source, survey: None, schema: None, night: None, visit: None, note: Some(why) };
+        let note = Some(why.clone());
+        let key = TallyKey { source: source.clone(), survey: None, schema: None, night: None, visit: None, note };
         self.tallies.insert(key, Counts::default());
+        self.refused_sources.push((source, why));
     }
 
     /// Sums over all tallies.
@@ -177,6 +195,10 @@ impl Batch {
         }
         sum
     }
+}
+
+fn bytes_of(accepted: &Accepted) -> i64 {
+    i64::try_from(accepted.transmitted).unwrap_or(i64::MAX)
 }
 
 impl TallyKey {

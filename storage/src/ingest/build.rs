@@ -13,15 +13,15 @@ use chrono::{DateTime, Utc};
 use noctuary_packet::container::Header;
 use noctuary_packet::decode::Decoder;
 use noctuary_packet::frame::Frame;
-use noctuary_packet::hash::PacketHash;
 use noctuary_packet::id::Id;
+use noctuary_packet::reason::Rejection;
 use noctuary_packet::schema::Fingerprint;
 use parquet::arrow::ArrowWriter;
 
 use super::batch::{Batch, RefusedRow, StoredRow, TallyKey};
 use super::resolve::Resolved;
 use super::stats;
-use crate::error::Result;
+use crate::error::{Result, StorageError};
 use crate::log::{Counts, DataFile, FileStats};
 use crate::paths;
 use crate::tables::{IdType, Table, alert_keys, ledger_columns, packet_columns, quarantine_columns, writer_properties};
@@ -62,30 +62,35 @@ pub(super) fn build(batch: Batch, name: &str, now: DateTime<Utc>) -> Result<Buil
         });
         let resolved = Arc::clone(&rows[0].accepted.resolved);
         let group = format!("{name}-{index}");
-        alerts(&resolved, &rows, &group, &mut built)?;
-        packets(&resolved, &rows, &group, &mut built)?;
+        let stats = stats::of(&resolved, &rows);
+        alerts(&resolved, &rows, &group, stats.clone(), &mut built)?;
+        packets(&resolved, &rows, &group, stats, &mut built)?;
         built.resolved.insert(fingerprint, resolved);
     }
     Ok(built)
 }
 
-fn alerts(resolved: &Resolved, rows: &[StoredRow], group: &str, built: &mut Built) -> Result<()> {
-    let mut decoder = Decoder::new(&resolved.schema, &resolved.cutouts, rows.len())?;
+fn alerts(resolved: &Resolved, rows: &[StoredRow], group: &str, stats: FileStats, built: &mut Built) -> Result<()> {
+    let mut decoder = Decoder::new(&resolved.schema, &resolved.cutouts, rows.len()).map_err(not_as_walked)?;
     let mut fields: Vec<_> = alert_keys(resolved.ids).iter().cloned().collect();
     fields.extend(decoder.arrow_schema().fields().iter().cloned());
     let schema = Arc::new(Schema::new(fields));
     let mut writer = writer(Table::Alerts, &schema)?;
     for some in portions(rows) {
         for row in some {
-            decoder.push(row.datum())?;
+            decoder.push(row.datum()).map_err(not_as_walked)?;
         }
         let mut columns = key_columns(resolved, some)?;
-        columns.extend(decoder.finish()?.columns().iter().cloned());
+        columns.extend(decoder.finish().map_err(not_as_walked)?.columns().iter().cloned());
         writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
     }
-    let stats = stats::of(resolved, rows);
     built.add(Table::Alerts, Some(resolved), group, rows.len(), stats, writer.into_inner()?);
     Ok(())
+}
+
+/// Every packet has been walked, and its schema been found to have columns.
+fn not_as_walked(rejection: Rejection) -> StorageError {
+    StorageError::internal(format!("a packet that was accepted cannot be put in columns: {rejection}"))
 }
 
 /// Cuts rows where their packets make up [`PORTION_BYTES`].
@@ -125,7 +130,7 @@ fn key_columns(resolved: &Resolved, rows: &[StoredRow]) -> Result<Vec<ArrayRef>>
         Arc::new(keys().map(|k| k.time.map(|t| t.0)).collect::<Float64Array>()),
         Arc::new(keys().map(|k| k.ra).collect::<Float64Array>()),
         Arc::new(keys().map(|k| k.dec).collect::<Float64Array>()),
-        Arc::new(keys().map(stats::healpix_29).collect::<Int64Array>()),
+        Arc::new(keys().map(stats::cell).collect::<Int64Array>()),
         Arc::new(keys().map(|k| Some(rights.label(k.rights))).collect::<StringArray>()),
         Arc::new(keys().map(|k| (!k.flags.is_empty()).then(|| k.flags.to_string())).collect::<StringArray>()),
         Arc::new(hashes.finish()),
@@ -149,7 +154,7 @@ fn ids<'a>(kind: IdType, ids: impl Iterator<Item = Option<&'a Id>>) -> ArrayRef 
     }
 }
 
-fn packets(resolved: &Resolved, rows: &[StoredRow], group: &str, built: &mut Built) -> Result<()> {
+fn packets(resolved: &Resolved, rows: &[StoredRow], group: &str, stats: FileStats, built: &mut Built) -> Result<()> {
     let schema = packet_columns(resolved.ids);
     let mut writer = writer(Table::Packets, &schema)?;
     let mut in_group = 0;
@@ -161,7 +166,6 @@ fn packets(resolved: &Resolved, rows: &[StoredRow], group: &str, built: &mut Bui
             in_group = 0;
         }
     }
-    let stats = stats::of(resolved, rows);
     built.add(Table::Packets, Some(resolved), group, rows.len(), stats, writer.into_inner()?);
     Ok(())
 }
@@ -178,7 +182,7 @@ fn packet_batch(resolved: &Resolved, rows: &[StoredRow], schema: &SchemaRef, bui
         match &row.accepted.frame {
             Frame::Container { header } => {
                 syncs.append_value(header.sync())?;
-                let digest = PacketHash::of(&[header.shared()]).to_hex();
+                let digest = header.digest().to_hex();
                 built.headers.entry(digest.clone()).or_insert_with(|| Arc::clone(header));
                 headers.push(Some(digest));
             }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use noctuary_packet::container::{Header, put_block_prefix};
+use noctuary_packet::container::Header;
 use noctuary_packet::frame::{self, Form, Frame, MAX_PACKET_BYTES};
 use noctuary_packet::hash::PacketHash;
 use noctuary_packet::reason::{Reason, Rejection};
@@ -24,6 +24,8 @@ pub(super) struct Examined {
     pub packets: Vec<Packet>,
     /// True if nothing is left of the source.
     pub end: bool,
+    /// Why the source could not be read further.
+    pub unreadable: Option<String>,
 }
 
 /// Where a piece came from.
@@ -63,21 +65,25 @@ pub(super) struct Accepted {
 pub(super) fn examine(item: Item, resolver: &Resolver) -> Examined {
     let place = Place { source: item.source, piece: item.piece, member: item.member };
     let offset = item.offset;
-    let mut end = false;
+    let (mut end, mut unreadable) = (false, None);
     let packets = match item.payload {
         Payload::End => {
             end = true;
+            Vec::new()
+        }
+        Payload::Unreadable(why) => {
+            unreadable = Some(why);
             Vec::new()
         }
         Payload::Broken(broken) => vec![Packet { offset, verdict: Verdict::Refused(Box::new(broken)) }],
         Payload::Message(bytes) => vec![Packet { offset, verdict: message(bytes, resolver) }],
         Payload::Block { header, records, bytes } => block(&header, records, &bytes, offset, resolver),
     };
-    Examined { item: place, packets, end }
+    Examined { item: place, packets, end, unreadable }
 }
 
 fn refused(rejection: Rejection, bytes: Bytes) -> Verdict {
-    Verdict::Refused(Box::new(Broken::whole(rejection, bytes)))
+    Verdict::Refused(Box::new(Broken::new(rejection, bytes)))
 }
 
 fn message(bytes: Bytes, resolver: &Resolver) -> Verdict {
@@ -98,7 +104,7 @@ fn message(bytes: Bytes, resolver: &Resolver) -> Verdict {
                     Reason::UnknownSchema,
                     format!(
                         "the frame names schema id {}, of which nothing is known; add it with \
-                         `noctuary schema add FILE --id {}` and then `noctuary quarantine retry`",
+                         `noctuary schema add FILE --id {}` and then `noctuary quarantine retry --all`",
                         id.0, id.0
                     ),
                 )
@@ -156,7 +162,7 @@ fn shifted(mut rejection: Rejection, by: usize) -> Rejection {
 /// The packets of a block. Behind a record that cannot be read, the next place from which the rest of the block can
 /// be read to its end is searched for.
 fn block(header: &Arc<Header>, records: u64, bytes: &Bytes, offset: u64, resolver: &Resolver) -> Vec<Packet> {
-    let resolved = match resolver.by_text(header.schema()) {
+    let resolved = match resolver.by_header(header) {
         Ok(resolved) => resolved,
         Err(rejection) => return vec![Packet { offset, verdict: refused(rejection, whole(header, bytes)) }],
     };
@@ -181,36 +187,43 @@ fn block(header: &Arc<Header>, records: u64, bytes: &Bytes, offset: u64, resolve
                 }
             },
         };
-        packets.push(Packet { offset, verdict: record(&resolved, header, bytes.slice(at..end)) });
+        // A slice would keep the whole block in memory for as long as any of its packets.
+        let datum = if records > 1 { Bytes::copy_from_slice(&bytes[at..end]) } else { bytes.slice(at..end) };
+        packets.push(Packet { offset, verdict: record(&resolved, header, datum) });
         at = end;
         left -= 1;
     }
-    if left > 0 || at < bytes.len() {
-        let what = format!("a block that says it holds {records} records ends with {left} of them missing");
-        let rejection = Rejection::new(Reason::Truncated, what).under(resolved.schema.label());
-        packets.push(Packet { offset, verdict: refused(rejection, bytes.slice(at..)) });
-    }
+    let rest = &bytes[at..];
+    let rejection = match left {
+        0 if rest.is_empty() => return packets,
+        0 => Rejection::new(
+            Reason::TrailingBytes,
+            format!("a block that says it holds {records} records has {} bytes behind them", rest.len()),
+        ),
+        _ => Rejection::new(
+            Reason::Truncated,
+            format!("a block that says it holds {records} records ends with {left} of them missing"),
+        ),
+    };
+    packets.push(Packet { offset, verdict: refused(rejection.under(resolved.schema.label()), whole(header, rest)) });
     packets
 }
 
 fn record(resolved: &Arc<Resolved>, header: &Arc<Header>, datum: Bytes) -> Verdict {
     if datum.len() > MAX_PACKET_BYTES {
         let what = format!("{} bytes; packets of up to {} MiB are stored", datum.len(), MAX_PACKET_BYTES >> 20);
-        let mut broken = Broken::whole(Rejection::new(Reason::TooLarge, what), datum);
-        broken.bytes = Bytes::copy_from_slice(&broken.bytes[..frame::KEPT_OF_TOO_LARGE]);
-        return Verdict::Refused(Box::new(broken));
+        return refused(Rejection::new(Reason::TooLarge, what), datum);
     }
+    let frame = Frame::Container { header: Arc::clone(header) };
+    let (before, after) = frame.around(datum.len());
     match resolved.keys.read(&datum) {
         Ok(keys) => {
-            let frame = Frame::Container { header: Arc::clone(header) };
-            let mut prefix = Vec::new();
-            put_block_prefix(&mut prefix, 1, datum.len());
-            let hash = PacketHash::of(&[header.bytes(), &prefix, &datum, header.sync()]);
-            let transmitted = header.bytes().len() + prefix.len() + datum.len() + header.sync().len();
+            let hash = PacketHash::of(&[&before, &datum, &after]);
+            let transmitted = before.len() + datum.len() + after.len();
             let resolved = Arc::clone(resolved);
             Verdict::Accepted(Box::new(Accepted { resolved, keys, frame, datum, hash, transmitted }))
         }
-        Err(rejection) => refused(rejection, whole(header, &datum)),
+        Err(rejection) => refused(shifted(rejection, before.len()), whole(header, &datum)),
     }
 }
 
@@ -227,35 +240,40 @@ fn whole(header: &Arc<Header>, datum: &[u8]) -> Bytes {
 /// end of the block and with keys that make sense. If there is none, because more of them are broken, the first from
 /// which enough can be read to be sure.
 fn resume(resolved: &Resolved, bytes: &[u8], broken: usize, left: u64) -> Option<usize> {
-    let mut likely: Option<(usize, usize)> = None;
+    let mut likely: Vec<usize> = Vec::new();
     for start in broken + 1..bytes.len().min(broken + MAX_SEARCH_BYTES) {
         // What is likely is not questioned beyond its own end.
-        if left < 2 || likely.is_some_and(|(_, end)| start >= end) {
+        if left < 2 || likely.last().is_some_and(|end| start >= *end) {
             break;
         }
-        let (records, end) = sound_records(resolved, bytes, start, left - 1);
-        let to_the_end = end == bytes.len();
+        // From inside a likely row of records the same row would be followed again.
+        if likely.binary_search(&start).is_ok() {
+            continue;
+        }
+        let bounds = sound_records(resolved, bytes, start, left - 1);
+        let records = bounds.len() as u64 - 1;
+        let to_the_end = bounds.last() == Some(&bytes.len());
         if to_the_end && records == left - 1 {
             return Some(start);
         }
         let sure = records > 1 || (records == 1 && (to_the_end || resolved.keys.repeats_ids()));
-        if sure && likely.is_none() {
-            likely = Some((start, end));
+        if sure && likely.is_empty() {
+            likely = bounds;
         }
     }
-    likely.map(|(start, _)| start)
+    likely.first().copied()
 }
 
-/// How many records, up to `most`, lie one behind the other and make sense, and where they end.
-fn sound_records(resolved: &Resolved, bytes: &[u8], start: usize, most: u64) -> (u64, usize) {
-    let (mut records, mut at) = (0, start);
-    while records < most && at < bytes.len() {
+/// Where records, up to `most`, lie one behind the other and make sense: the start of each, and the end of the last.
+fn sound_records(resolved: &Resolved, bytes: &[u8], start: usize, most: u64) -> Vec<usize> {
+    let (mut bounds, mut at) = (vec![start], start);
+    while (bounds.len() as u64) <= most && at < bytes.len() {
         let rest = &bytes[at..];
         match walk_prefix(&resolved.schema, rest, &mut Validate) {
             Ok(length @ 1..) if resolved.keys.read(&rest[..length]).is_ok_and(|k| k.flags.is_empty()) => at += length,
             _ => break,
         }
-        records += 1;
+        bounds.push(at);
     }
-    (records, at)
+    bounds
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use noctuary_packet::container::Header;
+use noctuary_packet::frame::{KEPT_OF_TOO_LARGE, MAX_PACKET_BYTES};
 use noctuary_packet::hash::PacketHash;
 use noctuary_packet::reason::Rejection;
 
@@ -30,6 +31,8 @@ pub(super) enum Payload {
     Block { header: Arc<Header>, records: u64, bytes: Bytes },
     /// What cannot be read.
     Broken(Broken),
+    /// The source itself could not be read further, and why: what comes behind is not lost, it is read another time.
+    Unreadable(String),
     /// Nothing is left of the source.
     End,
 }
@@ -45,9 +48,14 @@ pub(super) struct Broken {
 }
 
 impl Broken {
-    pub fn whole(rejection: Rejection, bytes: Bytes) -> Self {
-        let hash = PacketHash::of(&[&bytes]);
-        Self { rejection, length: bytes.len() as u64, hash, bytes }
+    /// Keeps all of it, or the beginning if it is over the size limit.
+    pub fn new(rejection: Rejection, bytes: Bytes) -> Self {
+        let (hash, length) = (PacketHash::of(&[&bytes]), bytes.len() as u64);
+        let bytes = match bytes.get(..KEPT_OF_TOO_LARGE) {
+            Some(beginning) if bytes.len() > MAX_PACKET_BYTES => Bytes::copy_from_slice(beginning),
+            _ => bytes,
+        };
+        Self { rejection, length, hash, bytes }
     }
 
     /// True if `bytes` is all of it.
@@ -62,7 +70,7 @@ impl Item {
         let bytes = match &self.payload {
             Payload::Message(bytes) | Payload::Block { bytes, .. } => bytes.len(),
             Payload::Broken(broken) => broken.bytes.len(),
-            Payload::End => 0,
+            Payload::Unreadable(_) | Payload::End => 0,
         };
         bytes + 256
     }

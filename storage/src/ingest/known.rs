@@ -3,7 +3,7 @@
 //! Ids of alerts of one night lie close together, so the least and greatest id of each file tell which few files can
 //! hold an id at all; of those the id and digest columns are read and kept for a while.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -67,25 +67,31 @@ impl KnownAlerts {
         Self { archive: archive.clone(), files, overlay: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// Reads what is needed to answer [`KnownAlerts::digests`] for these ids.
-    pub async fn prepare(&self, snapshot: &Snapshot, survey: &str, ids: &[&Id]) -> Result<Vec<Arc<Digests>>> {
-        let (Some(least), Some(greatest)) = (ids.iter().min(), ids.iter().max()) else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
+    /// What the files of the archive say of these ids.
+    pub async fn prepare(&self, snapshot: &Snapshot, survey: &str, ids: &[&Id]) -> Result<Digests> {
+        let mut found = Digests::new();
+        let (Some(least), Some(greatest)) = (ids.iter().min(), ids.iter().max()) else { return Ok(found) };
         for file in snapshot.files(Table::Alerts, Some(survey)) {
             let Some((from, to)) = &file.stats.alert else { continue };
             if from <= *greatest && to >= *least && ids.iter().any(|id| from <= *id && *id <= to) {
                 let load = self.files.try_get_with(file.path.clone(), load(&self.archive, file));
-                found.push(load.await.map_err(|e: Arc<StorageError>| {
+                let digests = load.await.map_err(|e: Arc<StorageError>| {
                     StorageError::new(e.kind(), e.to_string()).during(format!("reading the ids of {}", file.path))
-                })?);
+                })?;
+                // Only what was asked for is held on to: ids in no order lead to every file there is.
+                for id in ids.iter().copied().collect::<BTreeSet<_>>() {
+                    if let Some(known) = digests.get(id) {
+                        found.entry(id.clone()).or_default().extend(known);
+                    }
+                }
             }
         }
         Ok(found)
     }
 
     /// The digests under which an id is known.
-    pub fn digests(&self, files: &[Arc<Digests>], survey: &Arc<str>, id: &Id) -> Vec<PacketHash> {
-        let mut known: Vec<PacketHash> = files.iter().filter_map(|f| f.get(id)).flatten().copied().collect();
+    pub fn digests(&self, in_files: &Digests, survey: &Arc<str>, id: &Id) -> Vec<PacketHash> {
+        let mut known: Vec<PacketHash> = in_files.get(id).into_iter().flatten().copied().collect();
         for (_, digest) in self.overlay.get(&(Arc::clone(survey), id.clone())).into_iter().flatten() {
             // What has been committed since stands in a file too.
             if !known.contains(digest) {

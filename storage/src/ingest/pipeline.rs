@@ -1,14 +1,14 @@
 //! The stages of an ingest, one after the other and at the same time.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use noctuary_packet::id::Id;
-use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
-use tokio::sync::{Mutex, mpsc};
+use object_store::{ObjectStoreExt, PutPayload};
+use tokio::sync::mpsc;
 
 use super::batch::{Batch, Known};
 use super::build::Built;
@@ -46,7 +46,7 @@ pub async fn ingest(
 ) -> Result<Report> {
     let snapshot = archive.snapshot().await?;
     let threads = options.threads.max(1);
-    let in_flight = (MEMORY_OF_BATCHES / (options.commit_bytes.max(1) * 4)).clamp(1, threads);
+    let in_flight = (MEMORY_OF_BATCHES / (options.commit_bytes.max(1).saturating_mul(4))).clamp(1, threads);
     let run = Run::new(archive, &snapshot, in_flight);
     let listed = source::list(sources, &run.name)?;
     let mut report = Report { sources: listed.inputs.len() as u64, skipped: listed.skipped, ..Report::default() };
@@ -69,7 +69,7 @@ pub async fn ingest(
         .map_err(StorageError::from);
 
     let (to_build, batches) = mpsc::channel::<Batch>(1);
-    let sorting = run.sort(examined, options.commit_bytes, listed.refused.clone(), to_build, progress);
+    let sorting = run.sort(examined, options.commit_bytes, listed.refused, to_build, progress);
     let building = async {
         let built = stream::unfold((batches, 0u64), |(mut batches, number)| async move {
             Some(((number, batches.recv().await?), (batches, number + 1)))
@@ -86,7 +86,6 @@ pub async fn ingest(
     reader.await?;
     report.skipped.extend(progress.take_skipped());
     report.already = progress.already();
-    report.refused_sources = listed.refused;
     report.version = archive.snapshot().await?.version();
     Ok(report)
 }
@@ -95,12 +94,12 @@ pub async fn ingest(
 pub(super) struct Run {
     archive: Archive,
     name: String,
-    newest: Arc<Mutex<Snapshot>>,
+    newest: Mutex<Snapshot>,
     /// Headers of containers that have been put.
-    headers: Arc<Mutex<HashSet<String>>>,
+    headers: Mutex<HashSet<String>>,
     builders: Builders,
     /// Batches that have been committed.
-    committed: Arc<AtomicU64>,
+    committed: AtomicU64,
 }
 
 /// A commit with its files in place, waiting for its turn.
@@ -110,6 +109,7 @@ pub(super) struct Ready {
     ids: BTreeMap<String, HashSet<Id>>,
     as_of: Option<AsOf>,
     reasons: BTreeMap<noctuary_packet::reason::Reason, u64>,
+    refused_sources: Vec<(String, String)>,
 }
 
 impl Run {
@@ -119,16 +119,17 @@ impl Run {
         Self {
             archive: archive.clone(),
             name: name.get(..12).unwrap_or(&name).to_owned(),
-            newest: Arc::new(Mutex::new(snapshot.clone())),
-            headers: Arc::default(),
+            newest: Mutex::new(snapshot.clone()),
+            headers: Mutex::default(),
             builders: Builders::new(in_flight),
-            committed: Arc::default(),
+            committed: AtomicU64::default(),
         }
     }
 
-    /// The newest version that the run knows.
-    pub async fn version(&self) -> u64 {
-        self.newest.lock().await.version()
+    /// The newest version that the run knows. Never locked while something is waited for: the stages wait for each
+    /// other.
+    pub fn newest(&self) -> Snapshot {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sorts packets into batches, in order, and finds out which are new.
@@ -179,7 +180,7 @@ impl Run {
         }
         // In this order: what is forgotten must be in the files.
         let committed = self.committed.load(SeqCst);
-        let snapshot = self.newest.lock().await.clone();
+        let snapshot = self.newest();
         known.forget(committed);
         let mut files = KnownFiles { as_of: AsOf::of(&snapshot), by_survey: BTreeMap::new() };
         for (survey, ids) in ids {
@@ -192,7 +193,7 @@ impl Run {
     pub async fn build(&self, number: u64, batch: Batch) -> Result<Ready> {
         let now = Utc::now();
         let counts = batch.counts();
-        let reasons = batch.reasons.clone();
+        let (reasons, refused_sources) = (batch.reasons.clone(), batch.refused_sources.clone());
         let released = batch.released.clone();
         let as_of = batch.as_of;
         let moves: Vec<SourceMove> = batch.moves.values().cloned().collect();
@@ -205,7 +206,7 @@ impl Run {
         let built = self.builders.build(batch, name, now).await?;
         let mut entry = self.put(built, now, counts, moves).await?;
         entry.released = released;
-        Ok(Ready { entry, ids, as_of, reasons })
+        Ok(Ready { entry, ids, as_of, reasons, refused_sources })
     }
 
     async fn put(
@@ -220,11 +221,14 @@ impl Run {
         entry.counts = counts;
         entry.sources = moves;
         for (digest, header) in built.headers {
-            if self.headers.lock().await.insert(digest.clone()) {
+            let put = || self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+            if !put().contains(&digest) {
                 store.put(&paths::header(&digest), PutPayload::from(header.shared().to_vec())).await?;
+                // Not before: another batch would rely on it.
+                put().insert(digest);
             }
         }
-        let snapshot = self.newest.lock().await.clone();
+        let snapshot = self.newest();
         for resolved in built.resolved.values() {
             let fingerprint = resolved.schema.fingerprint();
             if !snapshot.keeps_schema(fingerprint) {
@@ -233,8 +237,7 @@ impl Run {
             }
         }
         let puts = built.files.into_iter().map(|(file, bytes)| async move {
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            store.put_opts(&file.path.as_str().into(), PutPayload::from(bytes), options).await?;
+            store.put(&file.path.as_str().into(), PutPayload::from(bytes)).await?;
             Ok::<_, StorageError>(file)
         });
         entry.add = stream::iter(puts).buffered(4).try_collect().await?;
@@ -243,9 +246,9 @@ impl Run {
 
     /// Commits one batch behind the one before.
     pub async fn commit(&self, ready: Ready, report: &mut Report, progress: &Progress) -> Result<()> {
-        let Ready { mut entry, ids, mut as_of, reasons } = ready;
+        let Ready { mut entry, ids, mut as_of, reasons, refused_sources } = ready;
         let counts = entry.counts;
-        let mut newest = self.newest.lock().await;
+        let mut newest = self.newest();
         loop {
             if let Some(seen) = as_of {
                 self.still_holds(seen, &newest, &ids).await?;
@@ -254,15 +257,16 @@ impl Run {
             entry.schemas.retain(|schema| !newest.keeps_schema_text(&schema.fingerprint));
             match self.archive.commit(&newest, entry.clone()).await? {
                 Commit::Done(snapshot) => {
-                    *newest = snapshot;
+                    *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
                     break;
                 }
-                Commit::Overtaken(newer) => *newest = newer,
+                Commit::Overtaken(newer) => newest = newer,
             }
         }
         self.committed.fetch_add(1, SeqCst);
         report.counts.add(&counts);
         report.commits += 1;
+        report.refused_sources.extend(refused_sources);
         for (reason, n) in reasons {
             *report.reasons.entry(reason).or_default() += n;
         }
@@ -301,7 +305,7 @@ impl Run {
 /// Id columns by survey.
 pub(super) struct KnownFiles {
     pub as_of: AsOf,
-    by_survey: BTreeMap<Arc<str>, Vec<Arc<Digests>>>,
+    by_survey: BTreeMap<Arc<str>, Digests>,
 }
 
 /// Holds one accepted packet against what is known, and remembers it.

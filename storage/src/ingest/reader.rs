@@ -1,8 +1,10 @@
 //! Reading inputs from front to back on a thread of its own: unpacking gzip and tar, cutting containers into blocks.
 
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -62,13 +64,14 @@ impl Reader {
 
     fn input(&mut self, input: Input, from: u64) -> Result<(), Gone> {
         self.progress.begin(&input.id.url);
-        let mut out = Pieces { reader: self, source: Arc::new(input.id), next: 0, from, member: None, broken: 0 };
+        let (source, fault) = (Arc::new(input.id), Fault::default());
+        let mut out = Pieces { reader: self, source, next: 0, from, member: None, broken: 0, fault, unreadable: false };
         match input.from {
             From::File(path) => match File::open(&path) {
-                Ok(file) => out.stream(Counted::new(file, &out.progress()), &path)?,
-                Err(e) => out.broken(broken_source(&e), Vec::new())?,
+                Ok(file) => out.stream(out.counted(file), &path)?,
+                Err(e) => out.unreadable(e.to_string())?,
             },
-            From::Stdin => out.stream(Counted::new(std::io::stdin(), &out.progress()), Path::new("-"))?,
+            From::Stdin => out.stream(out.counted(std::io::stdin()), Path::new("-"))?,
             From::Packets(packets) => {
                 for packet in packets {
                     out.progress().read(packet.len() as u64);
@@ -101,7 +104,14 @@ struct Pieces<'r> {
     member: Option<Arc<str>>,
     /// Pieces that could not be read.
     broken: u64,
+    /// What went wrong with the input itself.
+    fault: Fault,
+    /// True once that has been told; nothing follows.
+    unreadable: bool,
 }
+
+/// Why an input could not be read further, shared with whoever reads it.
+type Fault = Rc<RefCell<Option<String>>>;
 
 impl Pieces<'_> {
     fn progress(&self) -> Arc<Progress> {
@@ -109,19 +119,47 @@ impl Pieces<'_> {
     }
 
     fn put(&mut self, offset: u64, payload: impl FnOnce() -> Payload) -> Result<(), Gone> {
+        if self.unreadable {
+            return Ok(());
+        }
+        let payload = payload();
+        let broken = matches!(payload, Payload::Broken(_));
+        // A disk that fails says nothing of the packets on it. They are not judged by the half that was read: the
+        // source stays where it is, and is read on from there another time.
+        if (broken || matches!(payload, Payload::End))
+            && let Some(why) = self.fault.take()
+        {
+            return self.unreadable(why);
+        }
         let piece = self.next;
         self.next += 1;
-        let payload = payload();
-        self.broken += u64::from(matches!(payload, Payload::Broken(_)));
+        self.broken += u64::from(broken);
         if piece < self.from {
             return Ok(());
         }
+        self.push(piece, offset, payload)
+    }
+
+    fn push(&mut self, piece: u64, offset: u64, payload: Payload) -> Result<(), Gone> {
         let item = Item { source: Arc::clone(&self.source), piece, member: self.member.clone(), offset, payload };
         self.reader.push(item)
     }
 
+    fn unreadable(&mut self, why: String) -> Result<(), Gone> {
+        self.unreadable = true;
+        let read = match self.next {
+            0 => String::new(),
+            n => format!(" behind {n} pieces"),
+        };
+        self.push(self.next, 0, Payload::Unreadable(format!("could not be read{read} ({why}); ingest it again")))
+    }
+
+    fn counted<R: Read>(&self, input: R) -> Counted<R> {
+        Counted { input, progress: self.progress(), fault: Rc::clone(&self.fault) }
+    }
+
     fn broken(&mut self, rejection: Rejection, bytes: Vec<u8>) -> Result<(), Gone> {
-        self.put(0, || Payload::Broken(Broken::whole(rejection, bytes.into())))
+        self.put(0, || Payload::Broken(Broken::new(rejection, bytes.into())))
     }
 
     /// A file: gzip'd or not, a tar or not.
@@ -143,18 +181,19 @@ impl Pieces<'_> {
     }
 
     fn tar(&mut self, input: impl Read) -> Result<(), Gone> {
-        let mut archive = tar::Archive::new(Zeros { input, trailing: 0 });
+        let tail = Rc::new(Tail::default());
+        let mut archive = tar::Archive::new(Zeros { input, tail: Rc::clone(&tail) });
         let entries = match archive.entries() {
             Ok(entries) => entries,
             Err(e) => return self.broken(broken_source(&e), Vec::new()),
         };
         let mut members = 0;
-        let mut member_broke = false;
+        let mut cut_inside = false;
         for entry in entries {
             let entry = match entry {
                 Ok(entry) => entry,
                 // The end of a tar that is cut inside a member has been told with that member.
-                Err(_) if member_broke => break,
+                Err(_) if cut_inside => break,
                 Err(e) => {
                     self.member = None;
                     let what = format!("the tar cannot be read behind member {members} ({e})");
@@ -162,24 +201,25 @@ impl Pieces<'_> {
                 }
             };
             members += 1;
-            if !entry.header().entry_type().is_file() {
+            let path = entry.path().map_or_else(|_| "?".into(), |p| p.to_path_buf());
+            let kind = entry.header().entry_type();
+            if kind.is_dir() {
                 continue;
             }
-            let path = entry.path().map_or_else(|_| "?".into(), |p| p.to_path_buf());
-            if !looks_like_alerts(&path) {
+            if !kind.is_file() || !looks_like_alerts(&path) {
                 self.progress().skipped(format!("{}!{}", self.source.url, path.display()));
                 continue;
             }
             self.member = Some(path.to_string_lossy().into());
             let before = self.broken;
             self.member(entry)?;
-            member_broke = self.broken > before;
+            cut_inside = tail.ended.get() && self.broken > before;
         }
         self.member = None;
         if members == 0 {
             return self.broken(Rejection::new(Reason::Empty, "a tar without members"), Vec::new());
         }
-        if archive.into_inner().trailing < TAR_BLOCK && !member_broke {
+        if tail.zeros.get() < TAR_BLOCK && !cut_inside {
             let what = format!("the tar ends behind member {members} without its end mark: it was cut short");
             return self.broken(Rejection::new(Reason::SourceBroken, what), Vec::new());
         }
@@ -290,9 +330,17 @@ fn message(mut input: impl Read, expected: u64) -> (Message, Option<Rejection>) 
     let mut length = bytes.len() as u64;
     bytes.truncate(KEPT_OF_TOO_LARGE);
     let mut buffer = vec![0; 1 << 20];
-    while let Ok(n @ 1..) = input.read(&mut buffer) {
-        hash.update(&buffer[..n]);
-        length += n as u64;
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                hash.update(&buffer[..n]);
+                length += n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            // As far as it unpacks: length and digest are those of the part that does.
+            Err(_) => break,
+        }
     }
     let what = format!("{length} bytes; packets of up to {} MiB are stored", MAX_PACKET_BYTES >> 20);
     let rejection = Rejection::new(Reason::TooLarge, what);
@@ -325,40 +373,55 @@ impl Read for Fails {
     }
 }
 
-/// Counts the zeros at the end of what has been read: a tar ends with blocks of them.
+/// Where the reading of a tar has come to.
+#[derive(Default)]
+struct Tail {
+    /// Zeros at the end of what has been read: a tar ends with blocks of them.
+    zeros: Cell<usize>,
+    /// True if nothing is left, or nothing more can be read.
+    ended: Cell<bool>,
+}
+
+/// Keeps the tail of what is read.
 struct Zeros<R> {
     input: R,
-    trailing: usize,
+    tail: Rc<Tail>,
 }
 
 impl<R: Read> Read for Zeros<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.input.read(buffer)?;
-        self.trailing = match buffer[..n].iter().rposition(|byte| *byte != 0) {
+        let read = self.input.read(buffer);
+        self.tail.ended.set(!matches!(read, Ok(1..)) && !buffer.is_empty());
+        let n = read?;
+        self.tail.zeros.set(match buffer[..n].iter().rposition(|byte| *byte != 0) {
             Some(last) => n - last - 1,
-            None => self.trailing + n,
-        };
+            None => self.tail.zeros.get() + n,
+        });
         Ok(n)
     }
 }
 
-/// Reports what is read of a file as it lies on disk.
+/// Reports what is read of a file as it lies on disk, and remembers if the disk fails.
 struct Counted<R> {
     input: R,
     progress: Arc<Progress>,
-}
-
-impl<R> Counted<R> {
-    fn new(input: R, progress: &Arc<Progress>) -> Self {
-        Self { input, progress: Arc::clone(progress) }
-    }
+    fault: Fault,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.input.read(buffer)?;
-        self.progress.read(n as u64);
-        Ok(n)
+        match self.input.read(buffer) {
+            Ok(n) => {
+                self.progress.read(n as u64);
+                Ok(n)
+            }
+            Err(e) => {
+                if e.kind() != std::io::ErrorKind::Interrupted {
+                    *self.fault.borrow_mut() = Some(e.to_string());
+                }
+                Err(e)
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! From a frame to the schema and the survey of its datum, once per schema.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use moka::sync::Cache;
+use noctuary_packet::container::Header;
 use noctuary_packet::decode::Decoder;
+use noctuary_packet::hash::PacketHash;
 use noctuary_packet::reason::{Reason, Rejection};
 use noctuary_packet::schema::{Fingerprint, NodeId, RegistryId, Schema, SchemaStore};
 use noctuary_packet::survey::{KeyReader, Survey, Surveys};
@@ -22,6 +24,9 @@ pub(crate) struct Resolved {
     pub ids: IdTypes,
 }
 
+/// Answers that are remembered. A survey has a handful of schemas; garbage can look like any number.
+const REMEMBERED: u64 = 1_000;
+
 type Outcome = Result<Arc<Resolved>, Rejection>;
 
 /// Resolves schemas and remembers the answers.
@@ -31,8 +36,8 @@ pub(super) struct Resolver {
     surveys: Arc<Surveys>,
     /// The schema of datums without a frame, where one was named.
     bare: Option<Arc<Schema>>,
-    by_structure: Mutex<HashMap<Fingerprint, Outcome>>,
-    by_text: Mutex<HashMap<Box<str>, Outcome>>,
+    by_structure: Cache<Fingerprint, Outcome>,
+    by_header: Cache<PacketHash, Outcome>,
 }
 
 impl Resolver {
@@ -41,8 +46,8 @@ impl Resolver {
             schemas: Arc::clone(snapshot.schemas()),
             surveys: Arc::clone(snapshot.surveys()),
             bare,
-            by_structure: Mutex::default(),
-            by_text: Mutex::default(),
+            by_structure: Cache::new(REMEMBERED),
+            by_header: Cache::new(REMEMBERED),
         }
     }
 
@@ -57,14 +62,11 @@ impl Resolver {
     }
 
     /// The schema in the header of a container.
-    pub fn by_text(&self, json: &str) -> Outcome {
-        let known = self.by_text.lock().unwrap_or_else(PoisonError::into_inner).get(json).cloned();
-        known.unwrap_or_else(|| {
-            let outcome = Schema::parse(json)
+    pub fn by_header(&self, header: &Header) -> Outcome {
+        self.by_header.get_with(header.digest(), || {
+            Schema::parse(header.schema())
                 .map_err(|e| Rejection::new(Reason::BadSchema, e.to_string()))
-                .and_then(|schema| self.resolve(&Arc::new(schema)));
-            self.by_text.lock().unwrap_or_else(PoisonError::into_inner).insert(json.into(), outcome.clone());
-            outcome
+                .and_then(|schema| self.resolve(&Arc::new(schema)))
         })
     }
 
@@ -77,14 +79,7 @@ impl Resolver {
     }
 
     fn resolve(&self, schema: &Arc<Schema>) -> Outcome {
-        let known =
-            self.by_structure.lock().unwrap_or_else(PoisonError::into_inner).get(&schema.fingerprint()).cloned();
-        known.unwrap_or_else(|| {
-            let outcome = self.derive(schema);
-            let mut cache = self.by_structure.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.insert(schema.fingerprint(), outcome.clone());
-            outcome
-        })
+        self.by_structure.get_with(schema.fingerprint(), || self.derive(schema))
     }
 
     fn derive(&self, schema: &Arc<Schema>) -> Outcome {

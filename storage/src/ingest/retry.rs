@@ -116,7 +116,7 @@ impl Retry {
         if !self.batch.is_empty() {
             self.commit().await?;
         }
-        self.report.version = self.run.version().await;
+        self.report.version = self.run.newest().version();
         Ok(self.report)
     }
 }

@@ -97,21 +97,21 @@ pub(super) fn list(sources: Vec<Source>, run: &str) -> Result<Inputs> {
                 let doing = || path.display().to_string();
                 let absolute = path.canonicalize().map_err(|e| StorageError::from(e).during(doing()))?;
                 if absolute.is_dir() {
-                    folder(&absolute, &mut found)?;
+                    folder(&absolute, &mut found);
                 } else {
                     file(absolute, &mut found);
                 }
             }
         }
     }
-    // A file that was named and lies in a folder that was named, too, is one input.
+    // What was named twice, or lies in a folder that was named too, is one input.
     let mut seen = HashSet::new();
-    found.inputs.retain(|input| !matches!(input.from, From::File(_)) || seen.insert(input.id.clone()));
+    found.inputs.retain(|input| seen.insert(input.id.clone()));
     Ok(found)
 }
 
-fn folder(folder: &Path, found: &mut Inputs) -> Result<()> {
-    let before = found.inputs.len();
+fn folder(folder: &Path, found: &mut Inputs) {
+    let before = found.inputs.len() + found.refused.len();
     let mut open = vec![folder.to_path_buf()];
     let mut files = Vec::new();
     // Links may lead back to where they lie.
@@ -123,12 +123,18 @@ fn folder(folder: &Path, found: &mut Inputs) -> Result<()> {
         let entries = match std::fs::read_dir(&at) {
             Ok(entries) => entries,
             Err(e) => {
-                found.refused.push((at.display().to_string(), format!("the folder cannot be read ({e})")));
+                found.refused.push((url_of(&at), format!("the folder cannot be read ({e})")));
                 continue;
             }
         };
         for entry in entries {
-            let path = entry?.path();
+            let path = match entry {
+                Ok(entry) => entry.path(),
+                Err(e) => {
+                    found.refused.push((url_of(&at), format!("the folder cannot be read to its end ({e})")));
+                    break;
+                }
+            };
             if path.is_dir() {
                 open.push(path);
             } else if looks_like_alerts(&path) {
@@ -143,10 +149,9 @@ fn folder(folder: &Path, found: &mut Inputs) -> Result<()> {
     for path in files {
         file(path, found);
     }
-    if found.inputs.len() == before {
+    if found.inputs.len() + found.refused.len() == before {
         found.refused.push((url_of(folder), "no alerts in this folder".to_owned()));
     }
-    Ok(())
 }
 
 fn file(path: PathBuf, found: &mut Inputs) {

@@ -9,11 +9,8 @@ use super::resolve::Resolved;
 use crate::log::FileStats;
 
 /// The HEALPix cell of a position: order 29, NESTED. `None` where there is no position on the sphere.
-pub(super) fn healpix_29(keys: &AlertKeys) -> Option<i64> {
-    let (ra, dec) = (keys.ra?, keys.dec?);
-    if !(0.0..360.0).contains(&ra) || !(-90.0..=90.0).contains(&dec) {
-        return None;
-    }
+pub(super) fn cell(keys: &AlertKeys) -> Option<i64> {
+    let (ra, dec) = keys.position()?;
     i64::try_from(cdshealpix::nested::get(29).hash(ra.to_radians(), dec.to_radians())).ok()
 }
 
@@ -49,7 +46,7 @@ pub(super) fn of(resolved: &Resolved, rows: &[StoredRow]) -> FileStats {
     note("_mjd_tai", keys().any(|k| k.time.is_none()));
     note("_ra", keys().any(|k| k.ra.is_none()));
     note("_dec", keys().any(|k| k.dec.is_none()));
-    note("_healpix_29", keys().any(|k| healpix_29(k).is_none()));
+    note("_healpix_29", keys().any(|k| cell(k).is_none()));
     FileStats {
         night: range(keys().filter_map(|k| k.night).map(|n| n.0)),
         visit: range(keys().filter_map(|k| k.visit)),
@@ -58,9 +55,8 @@ pub(super) fn of(resolved: &Resolved, rows: &[StoredRow]) -> FileStats {
         mjd_tai: range(keys().filter_map(|k| k.time).map(|t| t.0)),
         ra: range(keys().filter_map(|k| k.ra)),
         dec: range(keys().filter_map(|k| k.dec)),
-        healpix_29: range(keys().filter_map(healpix_29)),
+        healpix_29: range(keys().filter_map(cell)),
         with_nulls,
         rights,
-        transmitted: rows.iter().map(|r| r.accepted.transmitted as u64).sum(),
     }
 }

@@ -76,7 +76,7 @@ pub struct DataFile {
     /// Fingerprint of the schema of its rows, whole, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
-    /// Files of a group hold the same rows of different tables, in the same order.
+    /// Alerts and packets of a group are the same rows in the same order.
     pub group: String,
     /// Its name in the archive.
     pub path: String,
@@ -127,9 +127,6 @@ pub struct FileStats {
     /// Every label of rights in it, with its rows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rights: BTreeMap<String, u64>,
-    /// Transmitted bytes of its packets.
-    #[serde(default)]
-    pub transmitted: u64,
 }
 
 /// Something that packets come from: a file with its size and time, a stream with its name.

@@ -83,6 +83,16 @@ impl Log {
         }
     }
 
+    /// The first version beyond this one of which there is an entry.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn first_beyond(&self, version: u64) -> Result<Option<u64>> {
+        let (folder, from) = (Path::from(paths::LOG), paths::log_entry(version));
+        let names: Vec<_> = self.store.list_with_offset(Some(&folder), &from).try_collect().await?;
+        Ok(names.iter().filter_map(|meta| paths::log_version(&meta.location)).filter(|v| *v > version).min())
+    }
+
     /// The newest checkpoint that is not beyond `limit`.
     ///
     /// # Errors

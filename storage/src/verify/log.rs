@@ -6,11 +6,10 @@ use object_store::ObjectStoreExt;
 
 use super::Check;
 use crate::archive::Archive;
-use crate::error::Result;
 use crate::log::{Log, SourceId};
 use crate::snapshot::{Snapshot, State};
 
-pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Result<Vec<Check>> {
+pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> {
     let mut entries = Check::new("P3", "versions of the log, one after the other");
     let mut sources = Check::new("P3", "moves of sources that begin where the one before ended");
     let mut present = Check::new("P5", "files of all versions, undone ones too, that are there with their length");
@@ -53,6 +52,13 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Result<Vec<
             positions = state.sources.iter().map(|(source, position)| (source.clone(), position.at)).collect();
         }
     }
+    match log.first_beyond(snapshot.version()).await {
+        // What is committed while we look follows at once.
+        Ok(next) => entries.hold(next.is_none_or(|next| next == snapshot.version() + 1), || {
+            format!("version {} is missing, later ones are there", snapshot.version() + 1)
+        }),
+        Err(e) => entries.fail(format!("the log cannot be listed: {e}")),
+    }
     replayed.hold(state == *snapshot.state, || "the state of the newest version is not what its log adds up to".into());
-    Ok(vec![entries, sources, present, replayed])
+    vec![entries, sources, present, replayed]
 }

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use noctuary_packet::time::Night;
 
 use crate::archive::Archive;
-use crate::error::Result;
+use crate::error::{Result, StorageError};
 use crate::log::DataFile;
 use crate::snapshot::Snapshot;
+use crate::tables::Table;
 
 /// What to look at.
 #[derive(Debug, Clone, Copy, Default)]
@@ -113,7 +114,7 @@ impl VerifyReport {
 /// Looks at the log, every file, every packet and the ledger of a version.
 ///
 /// # Errors
-/// When storage cannot be read at all. Damage is not an error but a failed check.
+/// [`crate::error::ErrorKind::NotFound`] if there is nothing of the night. Damage is not an error but a failed check.
 pub async fn verify(
     archive: &Archive,
     snapshot: &Snapshot,
@@ -122,9 +123,21 @@ pub async fn verify(
 ) -> Result<VerifyReport> {
     let files: Vec<Arc<DataFile>> = snapshot.state.files.clone();
     progress.expect(files.iter().map(|f| f.bytes).sum());
-    let mut checks = packets::check(archive, snapshot, options, progress).await?;
-    checks.extend(log::check(archive, snapshot).await?);
-    checks.extend(ledger::check(archive, snapshot).await?);
+    if let Some(night) = options.night
+        && !snapshot.files(Table::Packets, None).any(|file| of_night(file, night))
+    {
+        return Err(StorageError::not_found(format!(
+            "no packet is of the night {night}; `noctuary nights` shows those there are"
+        )));
+    }
+    let mut checks = packets::check(archive, snapshot, options, progress).await;
+    checks.extend(log::check(archive, snapshot).await);
+    checks.extend(ledger::check(archive, snapshot).await);
     checks.sort_by_key(|c| c.promise);
     Ok(VerifyReport { version: snapshot.version(), checks })
+}
+
+/// True if a file may hold rows of a night.
+fn of_night(file: &DataFile, night: Night) -> bool {
+    file.stats.night.is_some_and(|(from, to)| from <= night.0 && night.0 <= to)
 }

@@ -284,3 +284,64 @@ async fn a_block_over_the_limit_is_kept_by_its_beginning_and_its_digest() {
     assert_eq!(one.sha256, noctuary_packet::hash::hex(&hash.finalize()));
     assert_verified(&archive).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tar_that_breaks_behind_a_bad_member_is_told() {
+    let mut members = members();
+    // Two records in a block that says it holds three: the member is bad, and read to its end.
+    let two = [lantern_datum("a", 1, &[]), lantern_datum("b", 2, &[])].concat();
+    members[1].1 = container(LANTERN_SCHEMA, "null", &[(3, two)]);
+    let mut tar = tar_of(&members);
+    let header = tar.windows(13).position(|w| w == b"night/12.avro").unwrap();
+    tar[header + 148..header + 156].fill(b'9');
+    let (archive, found) = among_good_ones(&[("x.tar", tar)]).await;
+    assert_eq!(stored(&archive, 10..16).await, [10]);
+    let [member, rest] = &found["x.tar"][..] else { panic!("{found:?}") };
+    assert_eq!((member.reason.as_str(), member.member.as_deref()), ("truncated", Some("night/11.avro")));
+    assert_eq!((rest.reason.as_str(), rest.member.as_deref()), ("source-broken", None));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_read_now_is_read_another_time() {
+    // It opens, and every read of it fails.
+    let failing = || vec![Source::Path("/proc/self/mem".into())];
+    let archive = empty().await;
+    for _ in 0..2 {
+        let report = try_take(&archive, failing(), &commits_of(1 << 20)).await.unwrap();
+        assert_eq!((report.counts.received, report.already), (0, 0), "{report:?}");
+        let [(source, why)] = &report.refused_sources[..] else { panic!("{report:?}") };
+        assert!(source.ends_with("/mem") && why.contains("ingest it again"), "{source}: {why}");
+    }
+    let snapshot = archive.snapshot().await.unwrap();
+    let notes = rows(&archive, &snapshot, Table::Ledger).await;
+    assert!(notes.iter().all(|row| row["note"].contains("could not be read")), "{notes:?}");
+    assert_verified(&archive).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_end_although_nothing_is_new() {
+    let archive = empty().await;
+    let packets = || std::iter::repeat_n(lsst_packet(1), 2_000).collect::<Vec<_>>();
+    let made = |name: &str| vec![Source::packets(name, Box::new(packets().into_iter()))];
+    for name in ["a", "b"] {
+        let report = try_take(&archive, made(name), &commits_of(64 << 10)).await.unwrap();
+        assert!(report.commits > 1, "{report:?}");
+    }
+    assert_verified(&archive).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_size_of_commits_and_any_number_of_threads_will_do() {
+    for commit_bytes in [1, 4 << 10, usize::MAX] {
+        for threads in [1, 5] {
+            let archive = empty().await;
+            let options = noctuary_storage::ingest::IngestOptions { commit_bytes, threads, ..Default::default() };
+            let packets = (0..40).map(lsst_packet);
+            let made = Source::packets("made", Box::new(packets));
+            let report = try_take(&archive, vec![made], &options).await.unwrap();
+            assert_eq!(report.counts.stored, 40);
+            assert_eq!(stored(&archive, 0..41).await, (0..40).collect::<Vec<_>>());
+        }
+    }
+}

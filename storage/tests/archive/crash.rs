@@ -17,7 +17,7 @@ use crate::stores::{End, Wrapped};
 use crate::support::{assert_verified, commits_of, open, try_take};
 
 /// Small enough for several commits.
-pub const COMMIT_BYTES: usize = 1_000;
+pub const COMMIT_BYTES: usize = 3_000;
 
 /// A bit of everything: frames, containers, a tar, duplicates, revisions, bad packets, a file that is none.
 pub fn night(folder: &Path) {

@@ -13,6 +13,8 @@ mod make;
 mod real;
 mod rights;
 mod s3;
+#[path = "../../packet/tests/packet/sent.rs"]
+mod sent;
 mod stores;
 mod support;
 mod versions;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use noctuary_packet::container::{Header, MAGIC, put_block_prefix};
+use noctuary_packet::container::{Header, put_block_prefix};
 use noctuary_packet::cursor::put_long;
 use noctuary_packet::schema::{NodeId, Schema, Shape, known_lsst};
 
@@ -152,14 +152,7 @@ pub const SYNC: [u8; 16] = *b"made for testing";
 
 /// The header of a container.
 pub fn header(schema: &str, codec: &str) -> Vec<u8> {
-    let mut file = MAGIC.to_vec();
-    put_long(&mut file, 2);
-    for text in ["avro.codec", codec, "avro.schema", schema] {
-        put_counted(&mut file, text.as_bytes());
-    }
-    file.push(0);
-    file.extend_from_slice(&SYNC);
-    file
+    Header::write(schema, codec, &SYNC)
 }
 
 /// A container with these blocks: how many records each says it holds, and their bytes.

@@ -1,27 +1,13 @@
 //! Every real packet goes in and comes back.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
 use noctuary_packet::schema::SchemaStore;
-use noctuary_packet::survey::Surveys;
+use noctuary_packet::survey::{KeyReader, Surveys};
 use noctuary_storage::Access;
 use noctuary_storage::ingest::IngestOptions;
 use noctuary_storage::packets::find;
 
-use crate::support::{assert_verified, data, empty, take};
-
-fn files(folder: &Path, out: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            files(&path, out);
-        } else if path.to_string_lossy().contains(".avro") {
-            out.push(path);
-        }
-    }
-}
+use crate::sent::{data, packets};
+use crate::support::{assert_verified, empty, take};
 
 /// Folder and packets, as data/README.md counts them.
 const FOLDERS: [(&str, i64, i64); 12] = [
@@ -51,44 +37,15 @@ async fn every_packet_is_stored_and_comes_back_byte_for_byte() {
         assert_eq!((counts.received, counts.quarantined), (count, 0), "{folder}: {report:?}");
         assert_eq!(counts.stored + counts.duplicate, count, "{folder}");
         assert_eq!(counts.revisions, revisions, "{folder}");
-        let mut paths = Vec::new();
-        files(&data(folder), &mut paths);
-        let snapshot = archive.snapshot().await.unwrap();
-        for path in paths {
-            let mut sent = std::fs::read(&path).unwrap();
-            if sent.starts_with(&[0x1f, 0x8b]) {
-                let mut plain = Vec::new();
-                flate2::read::GzDecoder::new(&sent[..]).read_to_end(&mut plain).unwrap();
-                sent = plain;
-            }
-            let id = id_of(&sent);
+        let (snapshot, surveys) = (archive.snapshot().await.unwrap(), Surveys::built_in());
+        for packet in packets(&data(folder)) {
+            let keys = KeyReader::new(surveys.recognise(&packet.schema).unwrap(), &packet.schema);
+            let id = keys.read(&packet.datum).unwrap().alert.to_string();
             let found = find(&archive, &snapshot, &id, None, &Access::Everything).await.unwrap();
-            let same = found.iter().filter(|p| p.bytes().unwrap() == sent).count();
-            assert_eq!(same, 1, "{}: {} revisions of alert {id}", path.display(), found.len());
+            let same =
+                found.iter().filter(|p| p.frame == packet.frame && p.bytes().unwrap() == packet.transmitted).count();
+            assert_eq!(same, 1, "{}: {} revisions of alert {id}", packet.file.display(), found.len());
         }
         assert_verified(&archive).await;
     }
-}
-
-/// The id of the alert in a packet, read without the archive.
-fn id_of(sent: &[u8]) -> String {
-    use noctuary_packet::blocks::Blocks;
-    use noctuary_packet::frame::{Form, confluent, form_of};
-    use noctuary_packet::schema::Schema;
-    use noctuary_packet::survey::KeyReader;
-    let known = SchemaStore::with_known();
-    let (schema, datum) = match form_of(sent) {
-        Form::Container => {
-            let mut blocks = Blocks::open(sent).unwrap();
-            let schema = std::sync::Arc::new(Schema::parse(blocks.header().schema()).unwrap());
-            (schema, blocks.next().unwrap().unwrap().bytes)
-        }
-        Form::Confluent if known.by_id(confluent(sent).unwrap().0).is_some() => {
-            let (id, datum) = confluent(sent).unwrap();
-            (known.by_id(id).unwrap().clone(), sent[datum].to_vec())
-        }
-        _ => (known.named("lsst/9.0").unwrap(), sent.to_vec()),
-    };
-    let surveys = Surveys::built_in();
-    KeyReader::new(surveys.recognise(&schema).unwrap(), &schema).read(&datum).unwrap().alert.to_string()
 }

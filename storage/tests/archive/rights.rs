@@ -13,7 +13,8 @@ use noctuary_storage::{Access, Archive, Table};
 
 use crate::dump::rows;
 use crate::make::{LANTERN_MAPPING, LANTERN_SCHEMA, Value, container, datum, lantern_datum};
-use crate::support::{assert_verified, data, empty, take_packets};
+use crate::sent::data;
+use crate::support::{assert_verified, empty, take_packets};
 
 /// What ZTF sends, shortened, with all three places that carry `programid`.
 const ZTF: &str = r#"{"type": "record", "name": "alert", "namespace": "ztf", "version": "4.02", "fields": [

@@ -33,6 +33,8 @@ pub struct Wrapped {
     writes: AtomicU64,
     fails: Option<(u64, End)>,
     dead: AtomicBool,
+    /// Reads fail while this is set.
+    silent: Arc<AtomicBool>,
     /// Run once, before the first write of the log.
     meddle: Mutex<Option<Meddle>>,
 }
@@ -51,12 +53,20 @@ impl Wrapped {
         Arc::new(Self { meddle: Mutex::new(Some(Box::new(act))), ..Self::plain(inner) })
     }
 
+    /// Reads fail while the switch is on.
+    pub fn refusing(inner: &Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Arc<AtomicBool>) {
+        let store = Self::plain(inner);
+        let switch = Arc::clone(&store.silent);
+        (Arc::new(store), switch)
+    }
+
     fn plain(inner: &Arc<dyn ObjectStore>) -> Self {
         Self {
             inner: Arc::clone(inner),
             writes: AtomicU64::new(0),
             fails: None,
             dead: AtomicBool::new(false),
+            silent: Arc::default(),
             meddle: Mutex::new(None),
         }
     }
@@ -117,6 +127,9 @@ impl ObjectStore for Wrapped {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if self.silent.load(SeqCst) {
+            return Err(Error::Generic { store: "test", source: "no answer".into() });
+        }
         self.inner.get_opts(location, options).await
     }
 

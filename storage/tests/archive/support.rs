@@ -18,11 +18,6 @@ pub async fn open(store: &Arc<dyn ObjectStore>) -> Archive {
     Archive::open_or_create(Location::with_store("memory:///", Arc::clone(store)).unwrap()).await.unwrap()
 }
 
-/// The real packets. Tests that use them are ignored where they are absent.
-pub fn data(folder: &str) -> std::path::PathBuf {
-    Path::new(option_env!("NOCTUARY_REAL_PACKETS").unwrap_or_default()).join(folder)
-}
-
 /// Takes in one path.
 pub async fn take(archive: &Archive, path: &Path, options: &IngestOptions) -> Report {
     try_take(archive, vec![Source::Path(path.into())], options).await.unwrap()

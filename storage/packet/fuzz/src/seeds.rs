@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use noctuary_packet::container::MAGIC;
+use noctuary_packet::container::{Header, MAGIC};
 use noctuary_packet::cursor::put_long;
 use noctuary_packet::frame;
 use noctuary_packet::schema::{NodeId, Schema, SchemaStore, Shape};
@@ -87,16 +87,9 @@ fn fill(schema: &Schema, node: NodeId, out: &mut Vec<u8>) {
 }
 
 fn container(schema: &Schema, codec: &str, datum: &[u8]) -> Vec<u8> {
-    let mut file = MAGIC.to_vec();
-    put_long(&mut file, 2);
-    for text in ["avro.codec", codec, "avro.schema", schema.json()] {
-        put_long(&mut file, text.len() as i64);
-        file.extend_from_slice(text.as_bytes());
-    }
-    file.push(0);
     let sync = [0x5a; 16];
-    file.extend_from_slice(&sync);
-    let header = noctuary_packet::container::Header::parse(&file).expect("a header of our own").0;
+    let mut file = Header::write(schema.json(), codec, &sync);
+    let header = Header::parse(&file).expect("a header of our own").0;
     let packed = header.codec().compress(datum).expect("a datum packs");
     noctuary_packet::container::put_block_prefix(&mut file, 1, packed.len());
     file.extend_from_slice(&packed);

@@ -92,6 +92,12 @@ impl SchemaStore {
         Ok(self.add(schema))
     }
 
+    /// Gives an id the meaning that an archive says it has, whatever it meant before.
+    pub fn define(&mut self, id: RegistryId, schema: Arc<Schema>) {
+        self.ids.insert(id, schema.fingerprint());
+        self.add(schema);
+    }
+
     /// The schema of frames with this id.
     #[must_use]
     pub fn by_id(&self, id: RegistryId) -> Option<&Arc<Schema>> {

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::mapping::{Survey, TimeForm, TimeScale, first};
+use super::mapping::{Survey, first};
 use crate::id::Id;
 use crate::reason::{Reason, Rejection};
-use crate::schema::{NodeId, Schema};
-use crate::time::{JD_LESS_MJD, MjdTai, Night};
+use crate::schema::{NodeId, Schema, Shape};
+use crate::time::{MjdTai, Night};
 use crate::walk::{Leaf, Visitor, walk};
 
 /// What of an alert is odd, though it can be read. Such alerts are stored, and say so.
@@ -90,6 +90,19 @@ pub struct AlertKeys {
     pub flags: Flags,
 }
 
+impl AlertKeys {
+    /// Right ascension and declination, degrees, if they are a place on the sphere.
+    #[must_use]
+    pub fn position(&self) -> Option<(f64, f64)> {
+        let (ra, dec) = (self.ra?, self.dec?);
+        on_the_sphere(ra, dec).then_some((ra, dec))
+    }
+}
+
+fn on_the_sphere(ra: f64, dec: f64) -> bool {
+    (0.0..360.0).contains(&ra) && (-90.0..=90.0).contains(&dec)
+}
+
 /// Two fields that should hold the same value: which pair, and which side of it.
 type Repeat = (u8, bool);
 
@@ -144,12 +157,15 @@ impl KeyReader {
             }
         }
         for path in &survey.rights.fields {
-            if let Some(node) = schema.find(path) {
-                reader.assign(node, Some(Slot::Rights));
-                // A null there says nothing of rights, which is not the same as public.
-                if let Some(null) = schema.null_beside(node) {
-                    reader.assign(null, Some(Slot::Rights));
-                }
+            let Some(node) = schema.find(path) else { continue };
+            // Whichever of several types it has counts.
+            let branches = match &schema.node(node).shape {
+                Shape::Union(branches) => branches.to_vec(),
+                _ => vec![node],
+            };
+            // A null there says nothing of rights, which is not the same as public.
+            for place in branches.into_iter().chain(schema.null_beside(node)) {
+                reader.assign(place, Some(Slot::Rights));
             }
         }
         for [a, b] in &survey.ids.repeats {
@@ -176,12 +192,6 @@ impl KeyReader {
         if let Some(list) = self.slots.get_mut(usize::from(*entry) - 1) {
             list.extend(slot);
         }
-    }
-
-    /// The schema it was compiled for.
-    #[must_use]
-    pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
     }
 
     /// The survey whose mapping it is.
@@ -211,11 +221,11 @@ impl KeyReader {
         let finite = |v: Option<f64>| v.filter(|v| v.is_finite());
         let (ra, dec) = (finite(keys.ra), finite(keys.dec));
         match (ra, dec) {
-            (Some(ra), Some(dec)) if (0.0..360.0).contains(&ra) && (-90.0..=90.0).contains(&dec) => {}
+            (Some(ra), Some(dec)) if on_the_sphere(ra, dec) => {}
             (Some(_), Some(_)) => flags.insert(Flags::POSITION_OUT_OF_RANGE),
             _ => flags.insert(Flags::NO_POSITION),
         }
-        let time = finite(keys.time).map(|t| self.to_mjd(t));
+        let time = finite(keys.time).map(|t| self.survey.time.to_mjd_tai(t));
         match time {
             Some(MjdTai(mjd)) if (47_892.0..88_070.0).contains(&mjd) => {}
             Some(_) => flags.insert(Flags::TIME_IMPOSSIBLE),
@@ -242,19 +252,6 @@ impl KeyReader {
     fn rights_unstated(&self) -> u8 {
         let rights = &self.survey.rights;
         if rights.fields.is_empty() { 0 } else { rights.rank("") }
-    }
-
-    fn to_mjd(&self, value: f64) -> MjdTai {
-        let (mjd, scale) = match self.survey.time.form {
-            TimeForm::Mjd => (value, self.survey.time.scale),
-            TimeForm::Jd => (value - JD_LESS_MJD, self.survey.time.scale),
-            TimeForm::Unix => return MjdTai::from_unix(value),
-            TimeForm::Micros => return MjdTai::from_unix(value / 1e6),
-        };
-        match scale {
-            TimeScale::Tai => MjdTai(mjd),
-            TimeScale::Utc => MjdTai::from_utc(mjd),
-        }
     }
 }
 

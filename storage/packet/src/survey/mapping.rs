@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{NodeId, Schema, Shape};
+use crate::time::{JD_LESS_MJD, MJD_OF_UNIX_EPOCH, MjdTai, SECONDS_PER_DAY};
 
 /// Why a mapping file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -205,6 +206,23 @@ pub struct Rights {
     pub values: BTreeMap<String, String>,
 }
 
+impl Time {
+    /// A value of the field as modified Julian date in TAI.
+    #[must_use]
+    pub fn to_mjd_tai(&self, value: f64) -> MjdTai {
+        let mjd = match self.form {
+            TimeForm::Mjd => value,
+            TimeForm::Jd => value - JD_LESS_MJD,
+            TimeForm::Unix => value / SECONDS_PER_DAY + MJD_OF_UNIX_EPOCH,
+            TimeForm::Micros => value / 1e6 / SECONDS_PER_DAY + MJD_OF_UNIX_EPOCH,
+        };
+        match self.scale {
+            TimeScale::Tai => MjdTai(mjd),
+            TimeScale::Utc => MjdTai::from_utc(mjd),
+        }
+    }
+}
+
 impl Survey {
     /// Reads a mapping file.
     ///
@@ -219,8 +237,9 @@ impl Survey {
     fn check(&self) -> Result<(), MappingError> {
         let invalid = |detail: String| Err(MappingError::Invalid { survey: self.name.clone(), detail });
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if self.name.is_empty() || !self.name.chars().all(word) || self.name == "archive" {
-            return invalid("the name must be lower-case letters, digits and _, and not \"archive\"".into());
+        let taken = ["archive", "information_schema"];
+        if self.name.is_empty() || !self.name.chars().all(word) || taken.contains(&self.name.as_str()) {
+            return invalid(format!("the name must be lower-case letters, digits and _, and none of {taken:?}"));
         }
         if self.recognise.is_empty() || self.recognise.iter().any(|r| r.fields.is_empty()) {
             return invalid("[[recognise]] needs at least one field".into());
@@ -231,8 +250,13 @@ impl Survey {
         if !(-36.0..=36.0).contains(&self.night.utc_offset_hours) {
             return invalid("night.utc_offset_hours must lie between -36 and 36".into());
         }
-        if self.rights.levels.is_empty() || self.rights.levels.len() > 100 {
-            return invalid("rights.levels needs one to a hundred labels, the most public first".into());
+        let levels = &self.rights.levels;
+        if levels.first().is_none_or(|first| first != "public") || levels.len() > 100 {
+            return invalid("rights.levels needs one to a hundred labels, of which the first is \"public\"".into());
+        }
+        let label = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if let Some(bad) = levels.iter().find(|l| l.is_empty() || *l == "all" || !l.chars().all(label)) {
+            return invalid(format!("rights.levels has {bad:?}; labels are letters, digits, _ and -, and not \"all\""));
         }
         if let Some(label) = self.rights.values.values().find(|l| !self.rights.levels.contains(l)) {
             return invalid(format!("rights.values uses {label:?}, which is not one of rights.levels"));

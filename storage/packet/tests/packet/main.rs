@@ -5,5 +5,6 @@
 mod any;
 mod diff;
 mod real;
+mod sent;
 mod shapes;
 mod surveys;

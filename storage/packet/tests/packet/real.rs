@@ -1,95 +1,14 @@
 //! Every real packet at hand.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use noctuary_packet::blocks::Blocks;
 use noctuary_packet::cutout::cutouts;
 use noctuary_packet::decode::Decoder;
-use noctuary_packet::frame::{self, Form, Frame};
 use noctuary_packet::json::to_json;
-use noctuary_packet::schema::{Schema, SchemaStore};
 use noctuary_packet::survey::{KeyReader, Surveys};
-use noctuary_packet::walk::{Validate, walk, walk_prefix};
+use noctuary_packet::walk::{Validate, walk};
 
-struct Packet {
-    file: PathBuf,
-    schema: Arc<Schema>,
-    frame: Frame,
-    datum: Vec<u8>,
-    transmitted: Vec<u8>,
-}
-
-fn files(folder: &Path, out: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            files(&path, out);
-        } else if path.to_string_lossy().contains(".avro") {
-            out.push(path);
-        }
-    }
-}
-
-fn packets(folder: &str) -> Vec<Packet> {
-    let root = Path::new(option_env!("NOCTUARY_REAL_PACKETS").unwrap_or_default()).join(folder);
-    let known = SchemaStore::with_known();
-    let mut by_text: BTreeMap<String, Arc<Schema>> = BTreeMap::new();
-    let mut paths = Vec::new();
-    files(&root, &mut paths);
-    let mut packets = Vec::new();
-    for file in paths {
-        let mut bytes = std::fs::read(&file).unwrap();
-        if bytes.starts_with(&[0x1f, 0x8b]) {
-            let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
-            bytes = plain;
-        }
-        match frame::form_of(&bytes) {
-            Form::Container => {
-                let blocks = Blocks::open(&bytes[..]).unwrap();
-                let header = Arc::clone(blocks.header());
-                let schema = by_text
-                    .entry(header.schema().to_owned())
-                    .or_insert_with(|| Arc::new(Schema::parse(header.schema()).unwrap()))
-                    .clone();
-                for block in blocks {
-                    let block = block.unwrap();
-                    assert_eq!(block.records, 1);
-                    assert_eq!(walk_prefix(&schema, &block.bytes, &mut Validate).unwrap(), block.bytes.len());
-                    packets.push(Packet {
-                        file: file.clone(),
-                        schema: Arc::clone(&schema),
-                        frame: Frame::Container { header: Arc::clone(&header) },
-                        datum: block.bytes,
-                        transmitted: bytes.clone(),
-                    });
-                }
-            }
-            Form::Confluent if !folder.contains("schemaless") => {
-                let (id, datum) = frame::confluent(&bytes).unwrap();
-                packets.push(Packet {
-                    file,
-                    schema: Arc::clone(known.by_id(id).unwrap()),
-                    frame: Frame::Confluent(id),
-                    datum: bytes[datum].to_vec(),
-                    transmitted: bytes,
-                });
-            }
-            _ => packets.push(Packet {
-                file,
-                schema: known.named("lsst/9.0").unwrap(),
-                frame: Frame::Bare,
-                datum: bytes.clone(),
-                transmitted: bytes,
-            }),
-        }
-    }
-    packets
-}
+use crate::sent::{data, packets};
 
 /// Folder, packets, distinct alert ids.
 const FOLDERS: [(&str, usize, usize); 11] = [
@@ -111,7 +30,7 @@ const FOLDERS: [(&str, usize, usize); 11] = [
 fn every_packet_is_read_and_rebuilt() {
     let surveys = Surveys::built_in();
     for (folder, count, ids) in FOLDERS {
-        let packets = packets(folder);
+        let packets = packets(&data(folder));
         assert_eq!(packets.len(), count, "{folder}");
         let mut seen = std::collections::BTreeSet::new();
         let mut decoders: BTreeMap<_, (KeyReader, Decoder)> = BTreeMap::new();
@@ -148,7 +67,7 @@ fn every_packet_is_read_and_rebuilt() {
 fn a_packet_cut_or_damaged_anywhere_is_refused_or_read_but_never_panics() {
     let surveys = Surveys::built_in();
     for folder in ["lsst/v10.0-raw", "ztf/v4.02-boom"] {
-        for packet in packets(folder).iter().take(2) {
+        for packet in packets(&data(folder)).iter().take(2) {
             let survey = surveys.recognise(&packet.schema).unwrap();
             let reader = KeyReader::new(survey, &packet.schema);
             let step = packet.datum.len() / 997 + 1;

@@ -159,6 +159,44 @@ fn rights_are_those_of_the_most_restricted_record() {
 }
 
 #[test]
+fn rights_count_whichever_type_they_have() {
+    let schema = SCHEMA.replace(
+        r#"{"name": "who", "type": ["null", "int"]}"#,
+        r#"{"name": "who", "type": ["null", "string", "int"]}"#,
+    );
+    let mut surveys = Surveys::built_in();
+    surveys.add(Survey::parse(MAPPING).unwrap());
+    let schema = Arc::new(Schema::parse(&schema).unwrap());
+    let reader = KeyReader::new(surveys.recognise(&schema).unwrap(), &schema);
+    // Everything but `who`, which lies before the last byte; the parts alone say "public".
+    let with = |who: &[u8]| {
+        let mut datum = datum(&Bell { who: None, parts: &[1], ..GOOD });
+        let at = datum.len() - 4;
+        datum.splice(at..=at, who.iter().copied());
+        reader.read(&datum).unwrap().rights
+    };
+    assert_eq!(with(&[4, 2]), 0);
+    assert_eq!(with(&[4, 4]), 1);
+    assert_eq!(with(&[4, 1]), 2, "-1 is nobody's: as restricted as can be");
+    assert_eq!(with(&[2, 2, b'1']), 0);
+    assert_eq!(with(&[2, 2, b'2']), 1);
+    assert_eq!(with(&[0]), 2);
+}
+
+#[test]
+fn times_are_read_in_their_form_and_scale() {
+    let seconds = 1_775_600_000.0;
+    let mjd = 40_587.0 + seconds / 86_400.0;
+    for (form, value) in [("mjd", mjd), ("jd", mjd + 2_400_000.5), ("unix", seconds), ("micros", seconds * 1e6)] {
+        for (scale, later) in [("utc", 37.0), ("tai", 0.0)] {
+            let text = MAPPING.replace("\"micros\"", &format!("{form:?}")).replace("\"utc\"", &format!("{scale:?}"));
+            let tai = Survey::parse(&text).unwrap().time.to_mjd_tai(value).0;
+            assert!((tai - (mjd + later / 86_400.0)).abs() < 1e-8, "{form} {scale}: {tai}");
+        }
+    }
+}
+
+#[test]
 fn mappings_that_cannot_work_are_refused() {
     let change = |from: &str, to: &str| {
         assert!(MAPPING.contains(from), "{from}");
@@ -172,6 +210,10 @@ fn mappings_that_cannot_work_are_refused() {
         (change("2 = \"members\"", "2 = \"member\""), "member"),
         (change("[\"public\", \"members\", \"owner\"]", "[]"), "rights"),
         (change("fields = [\"name\", \"parts.who\"]", "fields = []"), "recognise"),
+        (change("[\"public\", \"members\", \"owner\"]", "[\"members\", \"owner\"]"), "public"),
+        (change("\"owner\"]", "\"all\"]"), "all"),
+        (change("\"owner\"]", "\"a,b\"]"), "a,b"),
+        (change("name = \"bell\"", "name = \"information_schema\""), "information_schema"),
         (change("form = \"micros\"", "form = \"moons\""), "moons"),
         (change("title", "titel"), "titel"),
         (String::new(), "name"),

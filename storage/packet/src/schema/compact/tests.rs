@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{CompactError, MAX_DEPTH, parse};
+use crate::container::Header;
 
 const DEFINITIONS: [(&str, u32, &str); 6] = [
     ("7_4", 704, include_str!("../../../schemas/lsst-7.4.schema")),
@@ -247,42 +248,9 @@ fn difference(ours: &Value, theirs: &Value, path: &str) -> Option<String> {
     }
 }
 
-/// The schema in the header of an object container: four bytes of magic, then blocks of keys and values.
+/// The schema in the header of an object container.
 fn writer_schema(container: &Path) -> Value {
     let bytes = std::fs::read(container).unwrap_or_else(|e| panic!("{}: {e}", container.display()));
-    let mut rest = bytes.strip_prefix(b"Obj\x01").expect("an object container");
-    loop {
-        let mut entries = long(&mut rest);
-        assert_ne!(entries, 0, "{} states no schema", container.display());
-        if entries < 0 {
-            let _size_of_block = long(&mut rest);
-            entries = -entries;
-        }
-        for _ in 0..entries {
-            let (key, value) = (run(&mut rest), run(&mut rest));
-            if key == b"avro.schema" {
-                return serde_json::from_slice(value).expect("a schema in JSON");
-            }
-        }
-    }
-}
-
-fn long(rest: &mut &[u8]) -> i64 {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, tail) = rest.split_first().expect("more bytes");
-        *rest = tail;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
-
-fn run<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let length = usize::try_from(long(rest)).expect("a length");
-    let (run, tail) = rest.split_at(length);
-    *rest = tail;
-    run
+    let (header, _) = Header::parse(&bytes).expect("an object container");
+    serde_json::from_str(header.schema()).expect("a schema in JSON")
 }
