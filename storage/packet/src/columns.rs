@@ -22,7 +22,11 @@ use crate::schema::{NodeId, Schema, Shape};
 #[derive(Debug, Clone)]
 pub struct Columns {
     schema: Arc<Schema>,
+    /// The record whose fields they are.
+    root: NodeId,
     left_out: Box<[bool]>,
+    /// NaN stays NaN.
+    exact: bool,
 }
 
 impl Columns {
@@ -33,13 +37,24 @@ impl Columns {
         for node in left_out {
             skip[node.index()] = true;
         }
-        Self { schema: Arc::clone(schema), left_out: skip.into() }
+        Self { schema: Arc::clone(schema), root: NodeId::ROOT, left_out: skip.into(), exact: false }
+    }
+
+    /// Plans the columns of the records at a node, from which they can be written again: NaN stays NaN.
+    #[must_use]
+    pub fn exact(schema: &Arc<Schema>, record: NodeId) -> Self {
+        Self { root: record, exact: true, ..Self::new(schema, &[]) }
+    }
+
+    /// The record whose fields they are.
+    pub(crate) fn root(&self) -> NodeId {
+        self.root
     }
 
     /// Name and type of each column, in the writer's order.
     #[must_use]
     pub fn fields(&self) -> Fields {
-        self.record_fields(NodeId::ROOT)
+        self.record_fields(self.root)
     }
 
     fn record_fields(&self, record: NodeId) -> Fields {
@@ -124,6 +139,7 @@ impl Columns {
         let (id, _) = self.schema.unwrap_nullable(id);
         let Some(wanted) = self.data_type(id) else { return Ok(None) };
         let converted: ArrayRef = match &self.schema.node(id).shape {
+            Shape::Float | Shape::Double if self.exact => Arc::clone(array),
             Shape::Float => Arc::new(nan_to_null::<Float32Type>(array, |v| v.is_nan())),
             Shape::Double => Arc::new(nan_to_null::<Float64Type>(array, |v| v.is_nan())),
             Shape::Array(item) => {

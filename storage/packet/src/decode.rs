@@ -10,7 +10,7 @@ use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaSt
 
 use crate::columns::Columns;
 use crate::reason::{Reason, Rejection};
-use crate::schema::{NodeId, Schema, decoder_schema};
+use crate::schema::{NodeId, Schema, Shape, decoder_schema};
 
 /// arrow-avro wants each datum announced by a Confluent prefix; which id it carries is our own affair.
 const PREFIX: [u8; 5] = [0, 0, 0, 0, 1];
@@ -29,9 +29,9 @@ pub struct Decoder {
     inner: AvroDecoder,
 }
 
-fn avro_decoder(schema: &Schema, capacity: usize) -> Result<AvroDecoder, ArrowError> {
+fn avro_decoder(schema: &Schema, root: NodeId, capacity: usize) -> Result<AvroDecoder, ArrowError> {
     let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
-    store.set(Fingerprint::Id(ID), AvroSchema::new(decoder_schema(schema).to_string()))?;
+    store.set(Fingerprint::Id(ID), AvroSchema::new(decoder_schema(schema, root).to_string()))?;
     ReaderBuilder::new()
         .with_writer_schema_store(store)
         .with_active_fingerprint(Fingerprint::Id(ID))
@@ -46,8 +46,21 @@ impl Decoder {
     /// [`Reason::NotColumns`] if the schema cannot be shown in columns: a datum that is no record, or one that
     /// contains itself.
     pub fn new(schema: &Arc<Schema>, left_out: &[NodeId], capacity: usize) -> Result<Self, Rejection> {
+        Self::of(schema, Columns::new(schema, left_out), capacity)
+    }
+
+    /// Prepares for records that stand at a node of datums of the schema, in columns from which they can be written
+    /// again: NaN stays NaN.
+    ///
+    /// # Errors
+    /// As [`Decoder::new`].
+    pub fn exact(schema: &Arc<Schema>, record: NodeId, capacity: usize) -> Result<Self, Rejection> {
+        Self::of(schema, Columns::exact(schema, record), capacity)
+    }
+
+    fn of(schema: &Arc<Schema>, columns: Columns, capacity: usize) -> Result<Self, Rejection> {
         let refuse = |detail: String| Rejection::new(Reason::NotColumns, detail).under(schema.label());
-        if schema.fields().is_empty() {
+        if !matches!(&schema.node(columns.root()).shape, Shape::Record(fields) if !fields.is_empty()) {
             return Err(refuse("the datum is not a record with fields".into()));
         }
         if schema.is_recursive() {
@@ -56,8 +69,7 @@ impl Decoder {
         if schema.has_empty_values() {
             return Err(refuse("a list of nulls or a fixed of no bytes has no columns".into()));
         }
-        let columns = Columns::new(schema, left_out);
-        let inner = avro_decoder(schema, capacity).map_err(|e| refuse(e.to_string()))?;
+        let inner = avro_decoder(schema, columns.root(), capacity).map_err(|e| refuse(e.to_string()))?;
         let arrow = Arc::new(ArrowSchema::new(columns.fields()));
         Ok(Self { schema: Arc::clone(schema), columns, arrow, capacity, inner })
     }
@@ -91,14 +103,15 @@ impl Decoder {
         let flushed = self.inner.flush().map_err(|e| refuse(e.to_string()))?;
         if self.schema.has_unions() {
             // arrow-avro 59 counts the values of a union on from the batch before, and fails on the next.
-            self.inner = avro_decoder(&self.schema, self.capacity).map_err(|e| refuse(e.to_string()))?;
+            self.inner =
+                avro_decoder(&self.schema, self.columns.root(), self.capacity).map_err(|e| refuse(e.to_string()))?;
         }
         let Some(batch) = flushed else {
             return Ok(RecordBatch::new_empty(Arc::clone(&self.arrow)));
         };
         let rows = batch.num_rows();
         let record: ArrayRef = Arc::new(StructArray::from(batch));
-        let columns = match self.columns.convert(NodeId::ROOT, &record).map_err(|e| refuse(e.to_string()))? {
+        let columns = match self.columns.convert(self.columns.root(), &record).map_err(|e| refuse(e.to_string()))? {
             Some(record) => record.as_any().downcast_ref::<StructArray>().map(|s| s.columns().to_vec()),
             None => None,
         }

@@ -17,6 +17,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod apart;
 pub mod blocks;
 mod columns;
 pub mod container;

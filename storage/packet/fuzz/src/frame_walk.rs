@@ -16,7 +16,7 @@ use noctuary_packet::cutout::cutouts;
 use noctuary_packet::decode::Decoder;
 use noctuary_packet::frame::{self, Frame};
 use noctuary_packet::json::to_json;
-use noctuary_packet::schema::{Fingerprint, Schema, decoder_schema, diff};
+use noctuary_packet::schema::{Fingerprint, NodeId, Schema, decoder_schema, diff};
 use noctuary_packet::survey::{KeyReader, Surveys};
 use noctuary_packet::walk::{Validate, walk, walk_prefix};
 
@@ -109,7 +109,7 @@ fn schema(bytes: &[u8]) {
     let Ok(schema) = Schema::parse(text) else { return };
     let schema = Arc::new(schema);
     assert!(diff(&schema, &schema).is_empty());
-    let _ = (schema.label(), decoder_schema(&schema), Decoder::new(&schema, &[], 1).is_ok());
+    let _ = (schema.label(), decoder_schema(&schema, NodeId::ROOT), Decoder::new(&schema, &[], 1).is_ok());
     let again = Schema::parse(schema.json()).expect("what was read once");
     assert_eq!(again.fingerprint(), schema.fingerprint());
 }

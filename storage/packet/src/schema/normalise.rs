@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::{NodeId, Schema, Shape};
 
-/// The writer schema as arrow-avro is to read it.
+/// The writer schema at a node, as arrow-avro is to read it.
 #[must_use]
-pub fn decoder_schema(schema: &Schema) -> Value {
-    emit(schema, NodeId::ROOT)
+pub fn decoder_schema(schema: &Schema, root: NodeId) -> Value {
+    emit(schema, root)
 }
 
 fn emit(schema: &Schema, id: NodeId) -> Value {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Types of any shape, not deeper than four; named ones get their names afterwards.
-fn types() -> impl Strategy<Value = Value> {
+pub fn types() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         prop::sample::select(vec!["boolean", "int", "long", "float", "double", "bytes", "string"])
             .prop_map(Value::from),
@@ -36,13 +36,13 @@ fn types() -> impl Strategy<Value = Value> {
     })
 }
 
-fn record(types: Vec<Value>) -> Value {
+pub fn record(types: Vec<Value>) -> Value {
     let fields: Vec<Value> =
         types.into_iter().enumerate().map(|(i, t)| json!({"name": format!("f{i}"), "type": t})).collect();
     json!({"type": "record", "name": "?", "fields": fields})
 }
 
-fn name_types(json: &mut Value, next: &mut usize) {
+pub fn name_types(json: &mut Value, next: &mut usize) {
     match json {
         Value::Object(object) => {
             if object.get("name").is_some_and(|n| n == "?") {
@@ -56,7 +56,7 @@ fn name_types(json: &mut Value, next: &mut usize) {
     }
 }
 
-fn schemas() -> impl Strategy<Value = Arc<Schema>> {
+pub fn schemas() -> impl Strategy<Value = Arc<Schema>> {
     prop::collection::vec(types(), 1..6).prop_map(|types| {
         let mut json = record(types);
         name_types(&mut json, &mut 0);
@@ -75,14 +75,25 @@ impl Dice {
     }
 }
 
-/// A datum, with lists cut into blocks of either kind.
-fn fill(schema: &Schema, id: NodeId, dice: &mut Dice, out: &mut Vec<u8>) {
+/// How lists are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// In one block.
+    Usual,
+    /// In any number of blocks, with or without their size.
+    Any,
+}
+
+fn fill(schema: &Schema, id: NodeId, writer: Writer, dice: &mut Dice, out: &mut Vec<u8>) {
     match &schema.node(id).shape {
         Shape::Null => {}
         Shape::Boolean => out.push(dice.roll(2) as u8),
         Shape::Int => put_long(out, dice.roll(1 << 31) as i64 - (1 << 30)),
         Shape::Long => put_long(out, ((dice.roll(1 << 31) << 31 | dice.roll(1 << 31)) as i64).wrapping_mul(3)),
-        Shape::Float => out.extend((dice.roll(1000) as f32 / 7.0).to_le_bytes()),
+        Shape::Float => out.extend(match dice.roll(4) {
+            0 => (dice.roll(1 << 31) as u32 | 0x7fc0_0000).to_le_bytes(),
+            _ => (dice.roll(1000) as f32 / 7.0).to_le_bytes(),
+        }),
         Shape::Double => out.extend([f64::NAN, -0.0, 1e300, 0.5][dice.roll(4) as usize].to_le_bytes()),
         Shape::Bytes | Shape::String => {
             let length = dice.roll(200);
@@ -92,7 +103,7 @@ fn fill(schema: &Schema, id: NodeId, dice: &mut Dice, out: &mut Vec<u8>) {
         Shape::Fixed(size) => out.extend((0..*size).map(|_| dice.roll(256) as u8)),
         Shape::Enum(symbols) => put_long(out, dice.roll(symbols.len() as u64) as i64),
         Shape::Array(item) | Shape::Map(item) => {
-            for _ in 0..dice.roll(3) {
+            for _ in 0..dice.roll(if writer == Writer::Usual { 2 } else { 3 }) {
                 let count = 1 + dice.roll(3);
                 let mut block = Vec::new();
                 for _ in 0..count {
@@ -100,9 +111,9 @@ fn fill(schema: &Schema, id: NodeId, dice: &mut Dice, out: &mut Vec<u8>) {
                         put_long(&mut block, 1);
                         block.push(b'a' + dice.roll(26) as u8);
                     }
-                    fill(schema, *item, dice, &mut block);
+                    fill(schema, *item, writer, dice, &mut block);
                 }
-                if dice.roll(2) == 0 {
+                if writer == Writer::Usual || dice.roll(2) == 0 {
                     put_long(out, count as i64);
                 } else {
                     put_long(out, -(count as i64));
@@ -115,16 +126,17 @@ fn fill(schema: &Schema, id: NodeId, dice: &mut Dice, out: &mut Vec<u8>) {
         Shape::Union(branches) => {
             let branch = dice.roll(branches.len() as u64);
             put_long(out, branch as i64);
-            fill(schema, branches[branch as usize], dice, out);
+            fill(schema, branches[branch as usize], writer, dice, out);
         }
-        Shape::Record(fields) => fields.iter().for_each(|f| fill(schema, f.node, dice, out)),
+        Shape::Record(fields) => fields.iter().for_each(|f| fill(schema, f.node, writer, dice, out)),
         Shape::Recursion(_) => unreachable!("none is made here"),
     }
 }
 
-fn datum(schema: &Schema, seed: u64) -> Vec<u8> {
+/// A datum.
+pub fn datum(schema: &Schema, seed: u64, writer: Writer) -> Vec<u8> {
     let mut out = Vec::new();
-    fill(schema, NodeId::ROOT, &mut Dice(seed), &mut out);
+    fill(schema, NodeId::ROOT, writer, &mut Dice(seed), &mut out);
     out
 }
 
@@ -135,7 +147,7 @@ proptest! {
     fn a_datum_is_walked_to_its_last_byte_and_decoded(schema in schemas(), seeds in prop::collection::vec(any::<u64>(), 1..5)) {
         let mut decoder = Decoder::new(&schema, &[], 8).unwrap();
         for seed in &seeds {
-            let datum = datum(&schema, *seed);
+            let datum = datum(&schema, *seed, Writer::Any);
             prop_assert_eq!(walk(&schema, &datum, &mut Validate), Ok(()));
             prop_assert!(to_json(&schema, &datum).unwrap().is_object());
             for cut in 0..datum.len() {
@@ -148,13 +160,13 @@ proptest! {
             decoder.push(&datum).unwrap();
         }
         prop_assert_eq!(decoder.finish().unwrap().num_rows(), seeds.len());
-        decoder.push(&datum(&schema, 1)).unwrap();
+        decoder.push(&datum(&schema, 1, Writer::Any)).unwrap();
         prop_assert_eq!(decoder.finish().unwrap().num_rows(), 1);
     }
 
     #[test]
     fn a_damaged_datum_is_refused_or_decoded(schema in schemas(), seed: u64, damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
-        let mut datum = datum(&schema, seed);
+        let mut datum = datum(&schema, seed, Writer::Any);
         prop_assume!(!datum.is_empty());
         for (at, byte) in damage {
             let at = at.index(datum.len());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod any;
+mod apart;
 mod diff;
 mod real;
 mod sent;
