@@ -64,6 +64,15 @@ impl<'a> Cursor<'a> {
     /// [`Reason::Truncated`], or [`Reason::BadValue`] if it does not fit 64 bits.
     #[inline]
     pub fn long(&mut self) -> Result<i64, Rejection> {
+        // Branches of unions, and most counts, take one byte.
+        if let Some(byte @ 0..0x80) = self.bytes.get(self.at).copied() {
+            self.at += 1;
+            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        }
+        self.long_of_several()
+    }
+
+    fn long_of_several(&mut self) -> Result<i64, Rejection> {
         let mut value = 0u64;
         for (i, byte) in self.bytes[self.at..].iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
@@ -144,6 +153,13 @@ mod tests {
             let mut cursor = Cursor::new(&bytes);
             prop_assert_eq!(cursor.long(), Ok(value));
             prop_assert_eq!(cursor.left(), 0);
+        }
+
+        #[test]
+        fn the_short_way_is_the_long_way(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+            let (mut short, mut long) = (Cursor::new(&bytes), Cursor::new(&bytes));
+            prop_assert_eq!(short.long(), long.long_of_several());
+            prop_assert_eq!(short.position(), long.position());
         }
 
         #[test]
