@@ -57,6 +57,18 @@ impl Session {
         sql::statements(sql)
     }
 
+    /// True if a script needs no more lines: it ends with a semicolon, quotes and comments left aside.
+    #[must_use]
+    pub fn is_whole(sql: &str) -> bool {
+        sql::is_whole(sql)
+    }
+
+    /// The word that a statement begins with, in upper case, comments left aside: `SELECT`, `EXPLAIN`.
+    #[must_use]
+    pub fn first_word(sql: &str) -> Option<String> {
+        sql::first_word(sql)
+    }
+
     /// Understands a question: one statement that reads.
     ///
     /// # Errors
