@@ -79,35 +79,21 @@ pub struct RightsArgs {
     pub rights: Access,
 }
 
-/// The commands.
+/// The commands. What each is for stands with its arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make three nights of alerts and show what can be asked of them.
     Demo(demo::DemoArgs),
-    /// Take packets in.
     Ingest(ingest::IngestArgs),
-    /// Ask in SQL, once or interactively.
     Sql(sql::SqlArgs),
-    /// Get a packet back, byte for byte as it was sent.
     Get(get::GetArgs),
-    /// Get the images of an alert as FITS or PNG.
     Cutout(cutout::CutoutArgs),
-    /// Show what there is of each night.
     Nights(nights::NightsArgs),
-    /// Show what was received and what became of it.
     Ledger(ledger::LedgerArgs),
-    /// Look at packets that were refused, and try them again.
     Quarantine(quarantine::QuarantineArgs),
-    /// List, show, compare and add schemas.
     Schema(schema::SchemaArgs),
-    /// List, show and add surveys.
     Survey(survey::SurveyArgs),
-    /// Check that the archive keeps its promises.
     Verify(verify::VerifyArgs),
-    /// List the versions of the archive.
     Log(log::LogArgs),
-    /// Undo every commit after a version.
     Rollback(log::RollbackArgs),
-    /// Serve Arrow Flight SQL on this machine.
     Serve(serve::ServeArgs),
 }

@@ -15,11 +15,12 @@ use crate::open;
 use crate::output::Sink;
 use crate::output::sink::print;
 
-/// Get the images of an alert: as FITS exactly as they were sent (unpacked if they were gzip'd), or as PNG.
+/// Get the images of an alert as FITS or PNG.
 ///
-/// A PNG shows the first image of the file. North is where the survey put it: the first row of a FITS image is the
-/// lowest. Greys run from two robust deviations below the median to the 99.7th percentile by an asinh stretch, so
-/// that faint and bright things are both seen; pixels without a value are black.
+/// FITS is exactly what was sent, unpacked if it was gzip'd. A PNG shows the first image of the file. North is where
+/// the survey put it: the first row of a FITS image is the lowest. Greys run from two robust deviations below the
+/// median to the 99.7th percentile by an asinh stretch, so that faint and bright things are both seen; pixels without a
+/// value are black.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -16,10 +16,11 @@ use crate::open;
 use crate::output::Sink;
 use crate::output::sink::note;
 
-/// Get a packet back by the id of its alert (LSST: diaSourceId, ZTF: candid).
+/// Get a packet back, byte for byte as it was sent.
 ///
-/// As a frame it is byte for byte what was sent, and its SHA-256 is checked on the way. As avro it is a file of one
-/// record that any Avro reader opens. As json it can be read by people; images are left out there.
+/// It is found by the id of its alert (LSST: diaSourceId, ZTF: candid). As a frame it is byte for byte what was sent,
+/// and its SHA-256 is checked on the way. As avro it is a file of one record that any Avro reader opens. As json it can
+/// be read by people; images are left out there.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

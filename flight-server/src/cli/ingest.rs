@@ -20,11 +20,12 @@ use crate::output::sink::{note, print};
 use crate::output::table::Grid;
 use crate::progress::{Step, Unit, Watch};
 
-/// Take packets in: Confluent frames, Avro object container files, or bare datums of a schema that you name.
+/// Take packets in.
 ///
-/// Each packet is read to its last byte, stored exactly as it is, and shown in columns. What cannot be read is
-/// quarantined with its bytes and the reason, and never takes a good packet with it. An ingest that was stopped goes
-/// on where it was when it is started again; packets that are already there are counted as duplicates.
+/// They are Confluent frames, Avro object container files, or bare datums of a schema that you name. Each packet is
+/// read to its last byte, stored exactly as it is, and shown in columns. What cannot be read is quarantined with its
+/// bytes and the reason, and never takes a good packet with it. An ingest that was stopped goes on where it was when it
+/// is started again; packets that are already there are counted as duplicates.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -12,8 +12,10 @@ use crate::error::Result;
 use crate::open;
 use crate::output::{Format, Sink};
 
-/// Show what was received and what became of it: received = stored + duplicate + quarantined, for every source, night,
-/// visit and schema. The table is `archive.ledger` in SQL.
+/// Show what was received and what became of it.
+///
+/// Received = stored + duplicate + quarantined, for every source, night, visit and schema. The table is
+/// `archive.ledger` in SQL.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -113,4 +113,21 @@ mod tests {
             assert!(help.contains("Example"), "{} has no example:\n{help}", command.get_name());
         }
     }
+
+    #[test]
+    fn every_command_has_a_line_for_the_list_and_a_text_of_its_own() {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for command in Arguments::command().get_subcommands_mut().filter(|c| c.get_name() != "help") {
+            let name = command.get_name().to_owned();
+            let about = words(&command.get_about().map(ToString::to_string).unwrap_or_default());
+            assert!((10..90).contains(&about.len()), "{name} is described in one line: {about}");
+            let long = words(&command.get_long_about().map(ToString::to_string).unwrap_or_default());
+            assert!(long.len() > about.len() + 40, "{name} has no text of its own: {long}");
+            let sentence = long.rsplit(". ").next().unwrap_or_default();
+            assert!(
+                words(&command.render_long_help().to_string()).contains(sentence),
+                "{name} does not say {sentence}"
+            );
+        }
+    }
 }

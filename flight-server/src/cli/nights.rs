@@ -9,10 +9,11 @@ use super::ledger::{ShowArgs, show};
 use crate::config::Config;
 use crate::error::Result;
 
-/// Show, for each survey and night, what was received, stored, duplicate, quarantined and flagged.
+/// Show what there is of each night.
 ///
-/// A night is named by the survey's own rule: LSST's by the date on which it begins at the telescope. Packets whose
-/// night could not be read are counted without one.
+/// For each survey and night: what was received, stored, duplicate, quarantined and flagged. A night is named by the
+/// survey's own rule: LSST's by the date on which it begins at the telescope. Packets whose night could not be read are
+/// counted without one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

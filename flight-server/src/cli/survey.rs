@@ -11,10 +11,11 @@ use crate::open;
 use crate::output::sink::print;
 use crate::output::table::Grid;
 
-/// List, show and add surveys: where in a packet its id, position, time, images and rights are found.
+/// List, show and add surveys.
 ///
-/// A survey is one TOML file; LSST and ZTF come with the program. Adding a file makes its packets known: they get a
-/// schema of their own in SQL. `noctuary survey show lsst` is a good file to begin from.
+/// A survey says where in a packet its id, position, time, images and rights are found. It is one TOML file; LSST and
+/// ZTF come with the program. Adding a file makes its packets known: they get a schema of their own in SQL. `noctuary
+/// survey show lsst` is a good file to begin from.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -19,7 +19,7 @@ use crate::open;
 use crate::output::sink::print;
 use crate::progress::{Step, Unit, Watch};
 
-/// Make three nights of LSST 11.1 alerts, take them in, and show what can be asked of them.
+/// Make three nights of LSST 11.1 alerts and show what can be asked of them.
 ///
 /// Nothing is fetched and nothing is asked: the packets are simulated, the archive is a folder. Running it again shows
 /// the same and stores nothing twice.
