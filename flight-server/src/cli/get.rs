@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use noctuary_packet::json::to_json;
 use noctuary_storage::packets::{StoredPacket, find};
-use noctuary_storage::{Access, Archive};
+use noctuary_storage::{Access, Archive, Snapshot};
 
 use super::args::RightsArgs;
 use crate::config::Config;
@@ -68,7 +68,7 @@ pub enum GetFormat {
 /// Runs the command.
 pub async fn run(config: &Config, args: &GetArgs) -> Result<ExitCode> {
     let archive = open::archive(config).await?;
-    let packet = one_packet(&archive, &args.id, &args.which).await?;
+    let (packet, _) = one_packet(&archive, &args.id, &args.which).await?;
     let mut sink = Sink::open(args.output.as_deref())?;
     let format = args.format.unwrap_or(if sink.is_terminal() { GetFormat::Json } else { GetFormat::Frame });
     let bytes = match format {
@@ -94,11 +94,11 @@ pub async fn run(config: &Config, args: &GetArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The packet that is meant; says on standard error when there are others.
+/// The packet that is meant, and the version in which it was found; says on standard error when there are others.
 ///
 /// # Errors
 /// When there is none, or it is not clear which.
-pub async fn one_packet(archive: &Archive, id: &str, which: &Which) -> Result<StoredPacket> {
+pub async fn one_packet(archive: &Archive, id: &str, which: &Which) -> Result<(StoredPacket, Snapshot)> {
     let snapshot = archive.snapshot().await?;
     let access: &Access = &which.rights.rights;
     let mut found = find(archive, &snapshot, id, which.survey.as_deref(), access).await?;
@@ -123,7 +123,7 @@ pub async fn one_packet(archive: &Archive, id: &str, which: &Which) -> Result<St
                     revisions.join(", ")
                 ));
             }
-            Ok(found.swap_remove(at))
+            Ok((found.swap_remove(at), snapshot))
         }
         None if found.is_empty() => {
             Err(Failure::not_found(format!("no alert {id} here; `noctuary sql` finds ids by what alerts are like")))

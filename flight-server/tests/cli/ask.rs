@@ -102,6 +102,15 @@ fn images_come_as_fits_and_png() {
     place.run(&["cutout", &id, "-o", "cutouts", "--format", "png"]).ok().says("difference.png");
     assert_eq!(std::fs::read_dir(place.path("cutouts")).unwrap().count(), 3);
     place.run(&["cutout", &id, "--kind", "sciense"]).ends(2).warns("science");
+
+    place.write("old.bin", "mine");
+    for output in ["-", "cut.fits", "old.bin"] {
+        place.run(&["cutout", &id, "-o", output]).ends(2).warns("--kind");
+    }
+    assert!(!place.path("-").exists() && !place.path("cut.fits").exists());
+    place.run(&["cutout", &id, "--kind", "template", "-o", "cut.fits"]).ok();
+    assert!(place.path("cut.fits").is_file());
+    assert_eq!(place.run(&["cutout", &id, "--kind", "science", "-o", "-"]).ok().bytes, fits);
 }
 
 #[test]
