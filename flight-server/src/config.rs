@@ -1,6 +1,7 @@
 //! What the program goes by: a file, then the environment, then flags, the later ones first. Nothing here connects.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use noctuary_engine::EngineOptions;
@@ -22,7 +23,7 @@ pub const DEFAULT_FILE: &str = "noctuary.toml";
 struct ConfigFile {
     archive: Option<String>,
     memory: Option<ByteSize>,
-    threads: Option<usize>,
+    threads: Option<NonZeroUsize>,
     listen: Option<String>,
 }
 
@@ -34,7 +35,7 @@ pub struct Given {
     /// Memory of queries.
     pub memory: Option<ByteSize>,
     /// Threads.
-    pub threads: Option<usize>,
+    pub threads: Option<NonZeroUsize>,
     /// Address to listen on.
     pub listen: Option<String>,
     /// File to read instead of the default one.
@@ -84,7 +85,7 @@ impl Config {
         Self {
             archive: pick(given.archive, file.archive, &name, || DEFAULT_ARCHIVE.to_owned()),
             memory: pick(given.memory, file.memory, &name, || ByteSize(defaults.memory_bytes as u64)),
-            threads: pick(given.threads, file.threads, &name, || defaults.threads),
+            threads: pick(given.threads.map(Into::into), file.threads.map(Into::into), &name, || defaults.threads),
             listen: pick(given.listen, file.listen, &name, || DEFAULT_LISTEN.to_owned()),
         }
     }
@@ -135,7 +136,8 @@ mod tests {
 
     #[test]
     fn flags_come_before_the_file_and_the_file_before_defaults() {
-        let file = parse(Path::new("a.toml"), "archive = '/data'\nthreads = 3\nmemory = '1GiB'").unwrap();
+        let text = "archive = '/data'\nthreads = 3\nmemory = '1GiB'";
+        let file = parse(Path::new("a.toml"), text).unwrap();
         let given = Given { archive: Some("s3://b/p".to_owned()), ..Given::default() };
         let config = Config::resolve(given, file, Path::new("a.toml"));
         assert_eq!(config.archive.value, "s3://b/p");
@@ -158,5 +160,19 @@ mod tests {
     fn unknown_settings_are_refused() {
         let refused = parse(Path::new("a.toml"), "archve = '/data'").unwrap_err();
         assert!(refused.message.contains("archve"), "{refused}");
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        for (text, told) in [
+            ("threads = 0", "nonzero"),
+            ("threads = -2", "-2"),
+            ("memory = -1", "64MiB"),
+            ("memory = true", "64MiB"),
+            ("memory = 'lots'", "64MiB"),
+        ] {
+            let refused = parse(Path::new("a.toml"), text).unwrap_err();
+            assert!(refused.message.contains("a.toml") && refused.message.contains(told), "{text}: {refused}");
+        }
     }
 }

@@ -64,7 +64,7 @@ impl Arguments {
         Given {
             archive: self.global.archive.clone(),
             memory: self.global.memory,
-            threads: self.global.threads.map(Into::into),
+            threads: self.global.threads,
             listen,
             file: self.global.config.clone(),
         }

@@ -55,4 +55,8 @@ fn settings_come_from_file_environment_and_flags() {
     place.write("other.toml", "archive = 1\n");
     place.run(&["--config", "other.toml", "nights"]).ends(2).warns("other.toml");
     place.run(&["--config", "absent.toml", "nights"]).ends(2).warns("absent.toml");
+    place.write("none.toml", "threads = 0\n");
+    place.run(&["--config", "none.toml", "serve"]).ends(2).warns("threads = 0");
+    place.write("less.toml", "memory = -1\n");
+    place.run(&["--config", "less.toml", "nights"]).ends(2).warns("-1").warns("64MiB");
 }
