@@ -6,8 +6,10 @@ use clap::Args;
 use noctuary_packet::time::Night;
 
 use super::ledger::{ShowArgs, show};
+use super::survey;
 use crate::config::Config;
 use crate::error::Result;
+use crate::open;
 
 /// Show what there is of each night.
 ///
@@ -35,6 +37,9 @@ pub struct NightsArgs {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: &NightsArgs) -> Result<ExitCode> {
+    if let Some(name) = &args.survey {
+        survey::known(&open::archive(config).await?.snapshot().await?, name)?;
+    }
     show(config, &sql(args), &args.show).await
 }
 

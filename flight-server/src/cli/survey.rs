@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use noctuary_packet::survey::Survey;
+use noctuary_storage::Snapshot;
 
 use crate::config::Config;
 use crate::error::{Failure, Result};
@@ -62,11 +64,8 @@ pub async fn run(config: &Config, args: &SurveyArgs) -> Result<ExitCode> {
         }
         SurveyCommand::Show { name } => {
             let snapshot = super::schema::snapshot(config).await?;
-            let survey = snapshot.survey(name).ok_or_else(|| {
-                let known: Vec<String> = snapshot.survey_names().into_iter().collect();
-                Failure::not_found(format!("no survey is called {name:?}; there are {}", known.join(", ")))
-            })?;
-            print(&toml::to_string(&**survey).map_err(|e| Failure::internal(e.to_string()))?)?;
+            let survey = known(&snapshot, name).map_err(|f| Failure::not_found(f.message))?;
+            print(&toml::to_string(survey).map_err(|e| Failure::internal(e.to_string()))?)?;
         }
         SurveyCommand::Add { file } => {
             let text = std::fs::read_to_string(file).map_err(|e| Failure::from(e).during(file.display()))?;
@@ -77,4 +76,16 @@ pub async fn run(config: &Config, args: &SurveyArgs) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The survey of a name.
+///
+/// # Errors
+/// When there is none; the names that there are are told.
+pub fn known<'s>(snapshot: &'s Snapshot, name: &str) -> Result<&'s Survey> {
+    let survey = snapshot.survey(name).ok_or_else(|| {
+        let known: Vec<String> = snapshot.survey_names().into_iter().collect();
+        Failure::request(format!("no survey is called {name:?}; there are {}", known.join(", ")))
+    })?;
+    Ok(survey)
 }

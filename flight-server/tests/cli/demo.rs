@@ -60,3 +60,16 @@ fn settings_come_from_file_environment_and_flags() {
     place.write("less.toml", "memory = -1\n");
     place.run(&["--config", "less.toml", "nights"]).ends(2).warns("-1").warns("64MiB");
 }
+
+#[test]
+fn what_is_no_place_for_an_archive_is_told() {
+    let place = Place::new();
+    place.write("afile", "");
+    place.run(&["nights", "--archive", "afile"]).ends(2).warns("afile is a file");
+    place.run(&["demo", "--dir", "afile"]).ends(2).warns("is a file");
+    for command in [&["nights"][..], &["ingest", "afile"]] {
+        let empty = place.command(command).env("NOCTUARY_ARCHIVE", "").output().unwrap();
+        assert_eq!(empty.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&empty.stderr).contains("s3://BUCKET/PREFIX"), "{empty:?}");
+    }
+}

@@ -95,6 +95,8 @@ fn everything_is_counted() {
     let visits = place.run(&["ledger", "--by", "visit", "--night", "20261109", "--format", "csv"]).ok();
     assert_eq!(visits.out.lines().count(), 4, "{visits}");
     place.run(&["nights", "--from", "yesterday"]).ends(2);
+    place.run(&["nights", "--survey", "LSST"]).ends(2).warns("\"LSST\"").warns("lsst");
+    place.run(&["nights", "--survey", "ztf"]).ok();
 
     let log = place.run(&["log"]).ok().says("created");
     assert!(log.out.contains(&packets.len().to_string()), "{log}");
