@@ -1,10 +1,10 @@
 //! Opening what a command works on.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use noctuary_engine::{Engine, EngineOptions, Session, SessionOptions};
-use noctuary_storage::{Access, Archive, Location};
+use noctuary_storage::{Access, Archive, Location, Snapshot};
 
 use crate::config::Config;
 use crate::error::{Failure, Result};
@@ -61,6 +61,39 @@ fn no_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Opens the archive and its newest version for a reader, whose rights must mean something there.
+///
+/// # Errors
+/// When there is no archive, or no survey gives a label of the rights.
+pub async fn for_reader(config: &Config) -> Result<(Archive, Snapshot)> {
+    let archive = archive(config).await?;
+    let snapshot = archive.snapshot().await?;
+    known_labels(&config.rights.value, &snapshot)?;
+    Ok((archive, snapshot))
+}
+
+/// A label that no survey gives was most likely mistyped, and would show nothing without a word.
+fn known_labels(access: &Access, snapshot: &Snapshot) -> Result<()> {
+    let Access::Labels(labels) = access else { return Ok(()) };
+    let surveys = snapshot.surveys().list();
+    let known: BTreeSet<&str> = surveys.iter().flat_map(|s| s.rights.levels.iter().map(String::as_str)).collect();
+    match labels.iter().find(|label| !known.contains(label.as_str())) {
+        None => Ok(()),
+        Some(label) => Err(Failure::request(format!(
+            "no survey has the rights {label:?}; there are {}, and all",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+/// An engine over the archive for a reader.
+///
+/// # Errors
+/// As [`for_reader`] and [`engine`].
+pub async fn reader_engine(config: &Config) -> Result<Engine> {
+    engine(for_reader(config).await?.0, config)
+}
+
 /// An engine over an archive, with the functions of the sky.
 ///
 /// # Errors
@@ -69,7 +102,7 @@ pub fn engine(archive: Archive, config: &Config) -> Result<Engine> {
     let options = EngineOptions {
         memory_bytes: usize::try_from(config.memory.value.0).unwrap_or(usize::MAX),
         threads: config.threads.value,
-        extend: vec![Arc::new(noctuary_queries::register)],
+        extend: vec![noctuary_queries::functions()],
         ..EngineOptions::default()
     };
     Ok(Engine::new(archive, options)?)
@@ -83,11 +116,18 @@ pub async fn session(engine: &Engine, access: &Access, as_of: Option<u64>) -> Re
     Ok(engine.session(SessionOptions { as_of, access: access.clone() }).await?)
 }
 
-/// Archive, engine and session of the operator, for commands that ask one thing.
+/// Refuses a command that counts packets of all rights to whoever may not see all of them.
 ///
 /// # Errors
-/// As the three of them.
-pub async fn operator_session(config: &Config) -> Result<Session> {
-    let engine = engine(archive(config).await?, config)?;
-    session(&engine, &Access::Everything, None).await
+/// When the rights in force are not all.
+pub fn all_rights(config: &Config) -> Result<()> {
+    let rights = &config.rights;
+    if rights.value.is_everything() {
+        return Ok(());
+    }
+    Err(Failure::request(format!(
+        "this command tells of packets of all rights, and the rights in force are {} ({}): give --rights all if you \
+         may see everything; `noctuary sql` counts what you may see",
+        rights.value, rights.origin
+    )))
 }

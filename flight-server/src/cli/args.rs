@@ -43,6 +43,9 @@ pub struct Global {
     /// Threads to work with [default: one per core].
     #[arg(long, global = true, value_name = "N", env = "NOCTUARY_THREADS", hide_env = true)]
     pub threads: Option<std::num::NonZeroUsize>,
+    /// Show only rows with these labels, such as public or public,partnership [default: all].
+    #[arg(long, global = true, value_name = "LABELS", env = "NOCTUARY_RIGHTS", hide_env = true)]
+    pub rights: Option<Access>,
     /// Settings to read instead of ./noctuary.toml.
     #[arg(long, global = true, value_name = "FILE", env = "NOCTUARY_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
@@ -65,18 +68,11 @@ impl Arguments {
             archive: self.global.archive.clone(),
             memory: self.global.memory,
             threads: self.global.threads,
+            rights: self.global.rights.clone(),
             listen,
             file: self.global.config.clone(),
         }
     }
-}
-
-/// Who is asking, for the commands that show alerts.
-#[derive(Debug, Args)]
-pub struct RightsArgs {
-    /// Show only rows with these labels: `public`, `public,partnership`, or `all`.
-    #[arg(long, value_name = "LABELS", env = "NOCTUARY_RIGHTS", hide_env = true, default_value = "all")]
-    pub rights: Access,
 }
 
 /// The commands. What each is for stands with its arguments.
@@ -96,4 +92,19 @@ pub enum Command {
     Log(log::LogArgs),
     Rollback(log::RollbackArgs),
     Serve(serve::ServeArgs),
+}
+
+impl Command {
+    /// True if it shows a reader nothing but what the rights in force allow. The others count packets of all rights, or
+    /// change the archive.
+    pub fn heeds_rights(&self) -> bool {
+        match self {
+            Self::Sql(_) | Self::Get(_) | Self::Cutout(_) | Self::Serve(_) => true,
+            Self::Schema(args) => {
+                matches!(args.command, schema::SchemaCommand::Show { .. } | schema::SchemaCommand::Diff { .. })
+            }
+            Self::Survey(args) => matches!(args.command, survey::SurveyCommand::Show { .. }),
+            _ => false,
+        }
+    }
 }

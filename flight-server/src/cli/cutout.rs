@@ -11,7 +11,6 @@ use super::get::{Which, one_packet};
 use crate::config::Config;
 use crate::error::{Failure, Result};
 use crate::image;
-use crate::open;
 use crate::output::Sink;
 use crate::output::sink::print;
 
@@ -70,8 +69,7 @@ pub async fn run(config: &Config, args: &CutoutArgs) -> Result<ExitCode> {
     if let Some(output) = args.output.as_deref().filter(|_| !one) {
         takes_several(output)?;
     }
-    let archive = open::archive(config).await?;
-    let (packet, snapshot) = one_packet(&archive, &args.id, &args.which).await?;
+    let (packet, snapshot) = one_packet(config, &args.id, &args.which).await?;
     let survey = snapshot
         .survey(&packet.survey)
         .ok_or_else(|| Failure::internal(format!("survey {} of a stored packet is not known", packet.survey)))?;

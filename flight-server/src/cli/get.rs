@@ -6,10 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use noctuary_packet::json::to_json;
+use noctuary_storage::Snapshot;
 use noctuary_storage::packets::{StoredPacket, find};
-use noctuary_storage::{Access, Archive, Snapshot};
 
-use super::args::RightsArgs;
 use crate::config::Config;
 use crate::error::{Failure, Result};
 use crate::open;
@@ -50,8 +49,6 @@ pub struct Which {
     /// Which of several packets with this id and other bytes, from 0 [default: the newest].
     #[arg(long, value_name = "N")]
     pub revision: Option<i32>,
-    #[command(flatten)]
-    pub rights: RightsArgs,
 }
 
 /// The forms of a packet.
@@ -67,8 +64,7 @@ pub enum GetFormat {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: &GetArgs) -> Result<ExitCode> {
-    let archive = open::archive(config).await?;
-    let (packet, _) = one_packet(&archive, &args.id, &args.which).await?;
+    let (packet, _) = one_packet(config, &args.id, &args.which).await?;
     let mut sink = Sink::open(args.output.as_deref())?;
     let format = args.format.unwrap_or(if sink.is_terminal() { GetFormat::Json } else { GetFormat::Frame });
     let bytes = match format {
@@ -98,10 +94,9 @@ pub async fn run(config: &Config, args: &GetArgs) -> Result<ExitCode> {
 ///
 /// # Errors
 /// When there is none, or it is not clear which.
-pub async fn one_packet(archive: &Archive, id: &str, which: &Which) -> Result<(StoredPacket, Snapshot)> {
-    let snapshot = archive.snapshot().await?;
-    let access: &Access = &which.rights.rights;
-    let mut found = find(archive, &snapshot, id, which.survey.as_deref(), access).await?;
+pub async fn one_packet(config: &Config, id: &str, which: &Which) -> Result<(StoredPacket, Snapshot)> {
+    let (archive, snapshot) = open::for_reader(config).await?;
+    let mut found = find(&archive, &snapshot, id, which.survey.as_deref(), &config.rights.value).await?;
     let mut surveys: Vec<&str> = found.iter().map(|p| p.survey.as_str()).collect();
     surveys.dedup();
     surveys.sort_unstable();

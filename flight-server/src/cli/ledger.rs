@@ -93,9 +93,10 @@ pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Asks as the operator and shows the answer.
+/// Asks and shows the answer.
 pub async fn show(config: &Config, sql: &str, args: &ShowArgs) -> Result<ExitCode> {
-    let session = open::operator_session(config).await?;
+    let engine = open::reader_engine(config).await?;
+    let session = open::session(&engine, &config.rights.value, None).await?;
     let format = args.format.or_else(|| Format::of_path(args.output.as_deref()?)).unwrap_or(Format::Table);
     let mut sink = Sink::open(args.output.as_deref())?;
     answer(&session, sql, format, args.max_rows, &mut sink).await?;

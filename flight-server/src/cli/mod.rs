@@ -24,6 +24,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
+use crate::open;
 use crate::output::sink::{note, print};
 
 /// Exit code of an ingest that quarantined something.
@@ -63,6 +64,9 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
         print(&Arguments::command().render_help().to_string())?;
         return Ok(ExitCode::from(2));
     };
+    if !command.heeds_rights() {
+        open::all_rights(&config)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.value.max(2))
         .thread_name("noctuary")
@@ -70,7 +74,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
         .build()?;
     let result = match command {
         // Serving has two runtimes, and makes the second itself.
-        Command::Serve(args) => serve::run(&runtime, &config, args),
+        Command::Serve(_) => serve::run(&runtime, &config),
         other => runtime.block_on(dispatch(other, &config)),
     };
     // Work that was given up is not waited for.

@@ -38,7 +38,7 @@ pub struct NightsArgs {
 /// Runs the command.
 pub async fn run(config: &Config, args: &NightsArgs) -> Result<ExitCode> {
     if let Some(name) = &args.survey {
-        survey::known(&open::archive(config).await?.snapshot().await?, name)?;
+        survey::known(&open::for_reader(config).await?.1, name)?;
     }
     show(config, &sql(args), &args.show).await
 }

@@ -12,6 +12,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Editor, Helper, Highlighter, Hinter};
 
 use super::sql::{SqlArgs, answer};
+use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
 use crate::open;
 use crate::output::sink::note;
@@ -149,8 +150,8 @@ fn is_whole(text: &str) -> bool {
 }
 
 /// Talks until the user leaves.
-pub async fn run(engine: &Engine, args: &SqlArgs) -> Result<ExitCode> {
-    let mut session = open::session(engine, &args.rights.rights, args.as_of).await?;
+pub async fn run(config: &Config, engine: &Engine, args: &SqlArgs) -> Result<ExitCode> {
+    let mut session = open::session(engine, &config.rights.value, args.as_of).await?;
     let mut editor: Editor<Prompt, FileHistory> = Editor::new().map_err(terminal)?;
     editor.set_helper(Some(Prompt { names: session.names() }));
     let history = history_file();
@@ -205,7 +206,7 @@ pub async fn run(engine: &Engine, args: &SqlArgs) -> Result<ExitCode> {
             },
         };
         if args.as_of.is_none() && session.snapshot().version() != engine.archive().snapshot().await?.version() {
-            session = open::session(engine, &args.rights.rights, None).await?;
+            session = open::session(engine, &config.rights.value, None).await?;
             if let Some(prompt) = editor.helper_mut() {
                 prompt.names = session.names();
             }

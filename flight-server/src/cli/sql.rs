@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::Args;
 use noctuary_engine::Session;
 
-use super::args::RightsArgs;
 use super::repl;
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
@@ -48,8 +47,6 @@ pub struct SqlArgs {
     /// Ask the archive as it was at this version (`noctuary log` lists them).
     #[arg(long, value_name = "VERSION")]
     pub as_of: Option<u64>,
-    #[command(flatten)]
-    pub rights: RightsArgs,
 }
 
 /// Runs the command.
@@ -66,12 +63,12 @@ pub async fn run(config: &Config, args: &SqlArgs) -> Result<ExitCode> {
             Some(text)
         }
     };
-    let engine = open::engine(open::archive(config).await?, config)?;
+    let engine = open::reader_engine(config).await?;
     let Some(script) = script else {
         if args.output.is_some() {
             return Err(Failure::request("-o needs a question: give it with -c or -f"));
         }
-        return repl::run(&engine, args).await;
+        return repl::run(config, &engine, args).await;
     };
     let statements = Session::statements(&script)?;
     let format = args.format.or_else(|| Format::of_path(args.output.as_deref()?)).unwrap_or(Format::Table);
@@ -82,7 +79,7 @@ pub async fn run(config: &Config, args: &SqlArgs) -> Result<ExitCode> {
         }
         _ => {}
     }
-    let session = open::session(&engine, &args.rights.rights, args.as_of).await?;
+    let session = open::session(&engine, &config.rights.value, args.as_of).await?;
     let mut sink = Sink::open(args.output.as_deref())?;
     for statement in &statements {
         answer(&session, statement, format, args.max_rows, &mut sink).await?;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::support::{Place, SCHEMA, SCHEMA_ID, SURVEY, burst};
+use crate::support::Place;
 
 #[test]
 fn answers_come_in_every_form() {
@@ -111,32 +111,4 @@ fn images_come_as_fits_and_png() {
     place.run(&["cutout", &id, "--kind", "template", "-o", "cut.fits"]).ok();
     assert!(place.path("cut.fits").is_file());
     assert_eq!(place.run(&["cutout", &id, "--kind", "science", "-o", "-"]).ok().bytes, fits);
-}
-
-#[test]
-fn rights_hold_at_every_door() {
-    let place = Place::new();
-    place.write("survey.toml", SURVEY);
-    place.write("burst.avsc", SCHEMA);
-    place.write("sent/open.bin", burst("B-open", 1));
-    place.write("sent/members.bin", burst("B-members", 2));
-    place.write("sent/odd.bin", burst("B-odd", 9));
-    place.run(&["survey", "add", "survey.toml"]).ok().says("meerkat");
-    place.run(&["schema", "add", "burst.avsc", "--id", SCHEMA_ID]).ok().says(SCHEMA_ID);
-    place.run(&["ingest", "sent"]).ok().says("stored");
-
-    let ids = |rights: &str| {
-        let sql = "SELECT burst FROM meerkat.alerts ORDER BY burst";
-        place.run(&["sql", "-c", sql, "--format", "csv", "--rights", rights]).ok().out
-    };
-    assert_eq!(ids("all"), "burst\nB-members\nB-odd\nB-open\n");
-    assert_eq!(ids("public"), "burst\nB-open\n");
-    assert_eq!(ids("public,members"), ids("all"));
-    assert_eq!(place.run(&["get", "B-members"]).ok().bytes, burst("B-members", 2));
-    place.run(&["get", "B-members", "--rights", "public"]).ends(1).warns("no alert");
-    place.run(&["get", "B-open", "--rights", "public"]).ok();
-    let counted = "SELECT count(*) AS n FROM meerkat.alerts";
-    place.run(&["sql", "-c", counted, "--rights", "public", "--format", "csv"]).ok().says("n\n1\n");
-    place.run(&["sql", "-c", "SELECT * FROM archive.ledger", "--rights", "public"]).ends(2);
-    place.run(&["sql", "-c", "DESCRIBE meerkat.alerts"]).ok().says("right ascension");
 }
