@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use noctuary_packet::time::Night;
 
-use super::sql::answer;
+use super::sql::{How, MORE, answer, understood};
 use crate::config::Config;
 use crate::error::Result;
 use crate::open;
@@ -95,11 +95,14 @@ pub fn quoted(text: &str) -> String {
 
 /// Asks and shows the answer.
 pub async fn show(config: &Config, sql: &str, args: &ShowArgs) -> Result<ExitCode> {
+    let format = Format::chosen(args.format, args.output.as_deref())?;
     let engine = open::reader_engine(config).await?;
     let session = open::session(&engine, &config.rights.value, None).await?;
-    let format = args.format.or_else(|| Format::of_path(args.output.as_deref()?)).unwrap_or(Format::Table);
+    let questions = understood(&session, &[sql.to_owned()]).await?;
     let mut sink = Sink::open(args.output.as_deref())?;
-    answer(&session, sql, format, args.max_rows, &mut sink).await?;
+    for question in &questions {
+        answer(question, How { format, max_rows: Some(args.max_rows), more: MORE }, &mut sink).await?;
+    }
     sink.finish()?;
     Ok(ExitCode::SUCCESS)
 }

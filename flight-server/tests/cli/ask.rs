@@ -9,7 +9,7 @@ use crate::support::Place;
 fn answers_come_in_every_form() {
     let (place, packets) = Place::with_packets();
     let sql = "SELECT diasourceid, DIASOURCE.psfflux, diaObject FROM lsst.alerts ORDER BY diaSourceId";
-    let table = place.run(&["sql", "-c", sql, "--max-rows", "3"]).ok().says("the first 3 rows");
+    let table = place.run(&["sql", "-c", sql, "--max-rows", "3"]).ok().warns("the first 3 rows");
     assert!(table.out.contains(&packets.iter().map(|p| p.alert_id).min().unwrap().to_string()), "{table}");
 
     let json = place.run(&["sql", "-c", sql, "--format", "json"]).ok();
@@ -49,6 +49,40 @@ fn questions_come_from_everywhere() {
     place.run(&["sql", "-c", "SELECT 1; SELECT 2", "--format", "parquet"]).ends(2).warns("one question");
     place.run(&["sql", "-c", "SELECT 1", "--as-of", "99"]).ends(1).warns("99");
     place.run(&["sql", "-c", "SELECT 1", "--archive", "nowhere"]).ends(1).warns("noctuary ingest");
+}
+
+#[test]
+fn rows_are_never_left_out_without_a_word() {
+    let (place, _) = Place::with_packets();
+    let sql = "SELECT unnest(range(0, 3000)) AS n";
+    place.run(&["sql", "-c", sql, "-o", "all.tsv"]).ends(2).warns(".parquet").warns("--format");
+    place.run(&["ledger", "-o", "all.txt"]).ends(2).warns(".csv");
+    assert!(!place.path("all.tsv").exists() && !place.path("all.txt").exists());
+    place.run(&["sql", "-c", sql, "-o", "all.tsv", "--format", "csv"]).ok();
+    assert_eq!(std::fs::read_to_string(place.path("all.tsv")).unwrap().lines().count(), 3001);
+
+    let piped = place.run(&["sql", "-c", sql]).ok().warns("only the first 100 rows").warns("--max-rows 0");
+    assert_eq!(piped.out.lines().count(), 2 + 100, "{piped}");
+    place.run(&["sql", "-c", sql, "--max-rows", "0"]).ok().says("(3000 rows)");
+
+    let columns = place.run(&["sql", "-c", "DESCRIBE lsst.alerts"]).ok().says("(4");
+    assert!(columns.out.lines().count() > 400 && columns.err.is_empty(), "{columns}");
+    let plan = place.run(&["sql", "-c", "/* why */ EXPLAIN SELECT diaSourceId FROM lsst.alerts WHERE _ra > 10"]).ok();
+    assert!(plan.out.lines().count() > 6 && !plan.out.contains('…'), "{plan}");
+    assert!(plan.out.lines().any(|line| line.len() > 100), "{plan}");
+    place.run(&["sql", "-c", "DESCRIBE lsst.alerts", "--max-rows", "5"]).ok().warns("the first 5 rows");
+}
+
+#[test]
+fn a_script_is_understood_before_it_is_answered() {
+    let (place, _) = Place::with_packets();
+    let half = place.run(&["sql", "-c", "SELECT 1 AS one; SELEC 2"]).ends(2).warns("SELEC");
+    assert_eq!(half.out, "");
+    place.run(&["sql", "-c", "SELECT 1; SELECT nothing", "-o", "two.csv"]).ends(2);
+    assert!(!place.path("two.csv").exists());
+    // Understood, and at fault in a row that it meets.
+    place.run(&["sql", "-c", "SELECT 1 / (_revision - _revision) FROM lsst.alerts"]).ends(2);
+    place.run(&["sql", "--help"]).ok().says("division by zero");
 }
 
 #[test]

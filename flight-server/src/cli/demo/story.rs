@@ -15,7 +15,7 @@ use noctuary_storage::{Access, Archive};
 use crate::error::{Failure, Result};
 use crate::output::plot::{Point, scatter};
 use crate::output::sink::print;
-use crate::output::{Format, Sink, write_rows};
+use crate::output::{Format, Shown, Sink, write_rows};
 
 /// Which of the simulated packets is fetched back.
 const FETCHED: usize = 321;
@@ -63,7 +63,7 @@ fn indented(sql: &str) -> String {
 async fn display(rows: RecordBatch) -> Result<()> {
     let mut sink = Sink::stdout();
     let stream = RecordBatchStreamAdapter::new(rows.schema(), futures::stream::iter([Ok(rows)]));
-    write_rows(Box::pin(stream), Format::Table, 0, &mut sink).await?;
+    write_rows(Box::pin(stream), Format::Table, Shown::ALL_ROWS, &mut sink).await?;
     sink.finish()
 }
 
