@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
-use super::{cutout, demo, get, ingest, ledger, log, nights, quarantine, schema, serve, sql, survey, verify};
+use super::{
+    cutout, demo, get, ingest, ledger, log, nights, quarantine, questions, schema, serve, sql, survey, verify,
+};
 use crate::bytesize::ByteSize;
 use crate::config::Given;
 
@@ -81,6 +83,7 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Ingest(ingest::IngestArgs),
     Sql(sql::SqlArgs),
+    Questions(questions::QuestionsArgs),
     Get(get::GetArgs),
     Cutout(cutout::CutoutArgs),
     Nights(nights::NightsArgs),
@@ -99,7 +102,7 @@ impl Command {
     /// change the archive.
     pub fn heeds_rights(&self) -> bool {
         match self {
-            Self::Sql(_) | Self::Get(_) | Self::Cutout(_) | Self::Serve(_) => true,
+            Self::Sql(_) | Self::Questions(_) | Self::Get(_) | Self::Cutout(_) | Self::Serve(_) => true,
             Self::Schema(args) => {
                 matches!(args.command, schema::SchemaCommand::Show { .. } | schema::SchemaCommand::Diff { .. })
             }

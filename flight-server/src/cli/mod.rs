@@ -9,6 +9,7 @@ mod ledger;
 mod log;
 mod nights;
 mod quarantine;
+mod questions;
 mod repl;
 mod schema;
 mod serve;
@@ -87,6 +88,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(config, args).await,
         Command::Ingest(args) => ingest::run(config, args).await,
         Command::Sql(args) => sql::run(config, args).await,
+        Command::Questions(args) => questions::run(config, args).await,
         Command::Get(args) => get::run(config, args).await,
         Command::Cutout(args) => cutout::run(config, args).await,
         Command::Nights(args) => nights::run(config, args).await,

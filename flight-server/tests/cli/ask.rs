@@ -86,6 +86,22 @@ fn a_script_is_understood_before_it_is_answered() {
 }
 
 #[test]
+fn what_others_asked_can_be_asked_again() {
+    let (place, packets) = Place::with_packets();
+    place.run(&["questions", "list"]).ok().says("l03_likely_transients").says("Alerts near a position").says("ztf");
+    let nights = place.run(&["questions", "run", "alerts_per_night", "--format", "csv"]).ok();
+    assert_eq!(nights.out.lines().count(), 1 + 2, "{nights}");
+    let before = place.run(&["questions", "run", "alerts_per_night", "--format", "csv", "--as-of", "0"]).ok();
+    assert_eq!(before.out.lines().count(), 1, "{before}");
+    let shown = place.run(&["questions", "show", "history_of_an_object"]).ok().says("-- How an object brightened");
+    let object = packets[0].alert_id.to_string();
+    place.write("mine.sql", shown.out.replace("170032882292621351", &object));
+    place.run(&["sql", "-f", "mine.sql", "--format", "csv"]).ok().says("midpointMjdTai");
+    place.run(&["questions", "run", "nothing"]).ends(2).warns("noctuary questions list");
+    place.run(&["questions", "show", "l10"]).ends(2).warns("noctuary questions list");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let (place, _) = Place::with_packets();
     for format in ["csv", "json", "parquet"] {
