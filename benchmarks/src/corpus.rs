@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -118,10 +119,25 @@ pub fn gunzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
 pub struct Packet {
     /// As transmitted.
     pub bytes: Vec<u8>,
-    /// Its datum.
-    pub datum: Vec<u8>,
     /// What wrote it.
     pub schema: Arc<Schema>,
+    datum: Datum,
+}
+
+/// Where a datum is: in its packet if it stands there as it is, so that memory holds it once.
+enum Datum {
+    Within(Range<usize>),
+    Unpacked(Vec<u8>),
+}
+
+impl Packet {
+    /// Its datum.
+    pub fn datum(&self) -> &[u8] {
+        match &self.datum {
+            Datum::Within(range) => &self.bytes[range.clone()],
+            Datum::Unpacked(bytes) => bytes,
+        }
+    }
 }
 
 /// Reads all packets into memory.
@@ -143,11 +159,11 @@ pub fn in_memory(sources: &[PathBuf]) -> Result<Vec<Packet>, Failure> {
             };
             let block = blocks.next().and_then(Result::ok).filter(|block| block.records == 1);
             let datum = block.ok_or_else(|| Failure("a container that does not hold one packet".into()))?.bytes;
-            packets.push(Packet { bytes, datum, schema });
+            packets.push(Packet { bytes, schema, datum: Datum::Unpacked(datum) });
         } else {
             let (id, datum) = confluent(&bytes).map_err(|e| Failure(e.to_string()))?;
             let schema = known.by_id(id).ok_or_else(|| Failure(format!("no schema has the id {}", id.0)))?;
-            packets.push(Packet { datum: bytes[datum].to_vec(), schema: Arc::clone(schema), bytes });
+            packets.push(Packet { schema: Arc::clone(schema), bytes, datum: Datum::Within(datum) });
         }
         Ok(())
     })?;
@@ -159,4 +175,24 @@ pub fn size_of(path: &Path) -> Result<u64, Failure> {
     let mut files = Vec::new();
     list(path, &mut files)?;
     files.iter().try_fold(0, |sum, file| Ok(sum + std::fs::metadata(file)?.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framed_packets_are_held_once() {
+        let plan =
+            noctuary_simulator::Plan { nights: 1, visits_per_night: 1, alerts_per_visit: 2, ..Default::default() };
+        let tar = std::env::temp_dir().join(format!("noctuary-corpus-{}.tar", std::process::id()));
+        let ids = simulate(&Simulation::new(plan).unwrap(), u64::MAX, &tar).unwrap();
+        let packets = in_memory(std::slice::from_ref(&tar)).unwrap();
+        std::fs::remove_file(&tar).unwrap();
+        assert_eq!((ids.len(), packets.len()), (2, 2));
+        for packet in packets {
+            assert!(matches!(packet.datum, Datum::Within(_)));
+            assert_eq!(packet.datum(), &packet.bytes[5..]);
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! The get benchmark: single packets by id, from an archive and from a folder with one gzip'd file per packet.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::corpus;
+use crate::corpus::{self, Corpus};
 use crate::ingest::{arguments, remove};
 use crate::machine::Machine;
 use crate::process::{self, Sample};
@@ -15,11 +15,10 @@ use crate::step::file_of;
 use crate::workload::Workload;
 use crate::{Failure, Options};
 
-/// Runs a workload. `None` if its packets are not here.
-pub fn run(workload: &Workload, options: &Options) -> Result<Option<Report>, Failure> {
+/// Runs a workload.
+pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Report, Failure> {
     let machine = Machine::here();
     let work = options.work()?;
-    let Some(corpus) = corpus::prepare(workload, options, &work)? else { return Ok(None) };
     let (archive, files, ids) = (work.join("archive"), work.join("files"), work.join("ids.txt"));
     let lookups = if options.quick { workload.lookups.div_ceil(5) } else { workload.lookups };
     std::fs::write(&ids, spread(&corpus.ids, lookups))?;
@@ -34,6 +33,13 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Option<Report>, Fai
     let mean = taken.bytes as f64 / taken.packets.max(1) as f64;
     report.fact("packets", format!("{} in the archive, {:.1} KB each on average", taken.packets, mean / 1e3));
     report.fact("look-ups", format!("{lookups} ids spread over the archive, one after the other"));
+    report.fact(
+        "runs",
+        match workload.runs {
+            1 => "1".to_owned(),
+            runs => format!("{runs} of each; the middle one counts"),
+        },
+    );
 
     let of_archive = [archive.clone(), ids.clone()];
     let cold = forget(&archive)?;
@@ -44,11 +50,11 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Option<Report>, Fai
     );
     eprintln!("  look-ups");
     let what = "an open archive; neither its footers nor the packets in memory";
-    report.row(row("noctuary, not in memory", what, &process::step(&arguments(&["get"], &of_archive))?));
+    report.row(row("noctuary, not in memory", what, &middle(workload, &["get"], &of_archive, Some(&archive))?));
     let what = "the archive opened anew for each, as `noctuary get` does; files in the system's cache";
-    report.row(row("noctuary, opened anew", what, &process::step(&arguments(&["get", "--reopen"], &of_archive))?));
+    report.row(row("noctuary, opened anew", what, &middle(workload, &["get", "--reopen"], &of_archive, None)?));
     let what = "an open archive, asked for the same packets before";
-    report.row(row("noctuary, in memory", what, &process::step(&arguments(&["get", "--warm"], &of_archive))?));
+    report.row(row("noctuary, in memory", what, &middle(workload, &["get", "--warm"], &of_archive, None)?));
     if !options.no_references {
         eprintln!("  one file per packet: writing {} files", corpus.ids.len());
         let mut left = corpus.ids.iter();
@@ -63,11 +69,10 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Option<Report>, Fai
             Ok(())
         })?;
         let of_files = [files.clone(), ids];
-        forget(&files)?;
         let what = "each packet a gzip'd file of its own in a folder";
-        report.row(row("files, not in memory", what, &process::step(&arguments(&["get-file"], &of_files))?));
+        report.row(row("files, not in memory", what, &middle(workload, &["get-file"], &of_files, Some(&files))?));
         let what = "the same files, read before";
-        report.row(row("files, in memory", what, &process::step(&arguments(&["get-file", "--warm"], &of_files))?));
+        report.row(row("files, in memory", what, &middle(workload, &["get-file", "--warm"], &of_files, None)?));
         report.fact(
             "stored",
             format!(
@@ -79,7 +84,19 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Option<Report>, Fai
     }
     remove(&archive)?;
     remove(&files)?;
-    Ok(Some(report))
+    Ok(report)
+}
+
+/// The middle one of a workload's runs of a step; before each, the system is told to forget a folder if one is named.
+fn middle(workload: &Workload, words: &[&str], paths: &[PathBuf], forgotten: Option<&Path>) -> Result<Sample, Failure> {
+    let mut samples = Vec::new();
+    for _ in 0..workload.runs {
+        if let Some(folder) = forgotten {
+            forget(folder)?;
+        }
+        samples.push(process::step(&arguments(words, paths))?);
+    }
+    process::median(samples).ok_or_else(|| Failure("no run".into()))
 }
 
 /// Some of the ids, one a line, far from each other and in no order: steps of the golden section.

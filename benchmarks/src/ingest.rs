@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::corpus::{self, Corpus};
+use crate::corpus::Corpus;
 use crate::machine::Machine;
 use crate::process::{self, Sample};
 use crate::report::{Report, Row, number, share};
@@ -13,19 +13,15 @@ use crate::{Failure, Options, peer};
 /// The row that all others are held against.
 const OURS: &str = "noctuary ingest";
 
-/// Runs a workload. `None` if its packets are not here.
-pub fn run(workload: &Workload, options: &Options) -> Result<Option<Report>, Failure> {
+/// Runs a workload.
+pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Report, Failure> {
     let machine = Machine::here();
     let work = options.work()?;
-    let Some(corpus) = corpus::prepare(workload, options, &work)? else {
-        eprintln!("  not run: the real packets are not here; NOCTUARY_TEST_DATA may name their folder");
-        return Ok(None);
-    };
-    let runs = options.runs(workload);
+    let runs = workload.runs;
     let mut samples = Vec::new();
     for number in 1..=runs {
         eprint!("  {OURS}, run {number} of {runs}:");
-        let sample = take_in(&work, &corpus)?;
+        let sample = take_in(&work, corpus)?;
         eprintln!(" {:.1} MB/s", sample.rate());
         samples.push(sample);
     }
@@ -48,12 +44,12 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Option<Report>, Fai
             report.row(row(name, what, &sample, &ours));
         }
         eprintln!("  {}", peer::NAME);
-        match peer::run(&work, &corpus, options.quick) {
+        match peer::run(&work, corpus, options.quick) {
             Ok(sample) => report.row(row(peer::NAME, peer::WHAT, &sample, &ours)),
             Err(Failure(why)) => report.row(Row::not_run(peer::NAME, &why)),
         }
     }
-    Ok(Some(report))
+    Ok(report)
 }
 
 /// Step, name, and what it is.

@@ -101,6 +101,7 @@ impl Options {
         Ok(folder.canonicalize()?)
     }
 
+    /// How often a workload is timed.
     fn runs(&self, workload: &Workload) -> usize {
         self.runs.unwrap_or(if self.quick { 1 } else { workload.runs }).max(1)
     }
@@ -150,8 +151,8 @@ fn list() -> Result<(), Failure> {
 }
 
 fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failure> {
-    let mut ran = 0;
-    for workload in workloads()? {
+    let (mut ran, mut not_run) = (0, Vec::new());
+    for mut workload in workloads()? {
         let wanted = match which {
             Which::All => true,
             Which::Ingest => workload.kind == Kind::Ingest,
@@ -161,17 +162,29 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             continue;
         }
         eprintln!("\n{}: {}", workload.name, workload.about);
+        // Results say how often it was, whoever said so.
+        workload.runs = options.runs(&workload);
+        let Some(corpus) = corpus::prepare(&workload, options, &options.work()?)? else {
+            eprintln!("  not run: its packets are not here");
+            not_run.push(workload.name);
+            continue;
+        };
         let report = match workload.kind {
-            Kind::Ingest => ingest::run(&workload, options)?,
-            Kind::Get => get::run(&workload, options)?,
+            Kind::Ingest => ingest::run(&workload, &corpus, options)?,
+            Kind::Get => get::run(&workload, &corpus, options)?,
         };
         ran += 1;
-        if let Some(report) = report {
-            print!("{}", report.markdown());
-            report.write(&options.results)?;
-        }
+        print!("{}", report.markdown());
+        report.write(&options.results)?;
     }
-    if ran == 0 {
+    if !not_run.is_empty() {
+        let names = not_run.join(", ");
+        let why = format!("not run: {names}; NOCTUARY_TEST_DATA names the folder with the real packets");
+        if ran == 0 {
+            return Err(Failure(why));
+        }
+        eprintln!("\n{why}");
+    } else if ran == 0 {
         return Err(Failure("no workload has such a name; `list` shows them".into()));
     }
     Ok(())

@@ -98,7 +98,7 @@ pub fn run(step: &Step) -> Result<(), Failure> {
         })?,
         Step::Walk { runs, sources } => repeat(*runs, sources, |packets| {
             for packet in packets {
-                walk(&packet.schema, &packet.datum, &mut Validate).map_err(|e| Failure(e.to_string()))?;
+                walk(&packet.schema, packet.datum(), &mut Validate).map_err(|e| Failure(e.to_string()))?;
             }
             Ok(None)
         })?,
@@ -181,7 +181,7 @@ fn decode(packets: &[Packet]) -> Result<Option<u64>, Failure> {
         let mut decoder = Decoder::new(&first.schema, &cutouts, BATCH_ROWS).map_err(|e| Failure(e.to_string()))?;
         for rows in run.chunks(BATCH_ROWS) {
             for packet in rows {
-                decoder.push(&packet.datum).map_err(|e| Failure(e.to_string()))?;
+                decoder.push(packet.datum()).map_err(|e| Failure(e.to_string()))?;
             }
             black_box(decoder.finish().map_err(|e| Failure(e.to_string()))?);
         }

@@ -85,6 +85,9 @@ fn read(file: &Path) -> Result<Workload, Failure> {
     if workload.kind == Kind::Get && workload.lookups == 0 {
         return Err(Failure::at(file, "a workload of kind get must say how many lookups"));
     }
+    if workload.kind == Kind::Get && matches!(workload.input, Input::Real { .. }) {
+        return Err(Failure::at(file, "a workload of kind get needs simulated packets, whose ids are known"));
+    }
     Ok(workload)
 }
 
@@ -109,5 +112,22 @@ mod tests {
     fn unknown_fields_are_refused() {
         let text = "about = 'x'\nkind = 'get'\nlookups = 1\nspeed = 3\n[input.real]\nfolders = []";
         assert!(toml::from_str::<Workload>(text).is_err());
+    }
+
+    #[test]
+    fn workloads_that_would_measure_nothing_are_refused() {
+        let folder = std::env::temp_dir().join(format!("noctuary-workloads-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("w.toml");
+        for (text, told) in [
+            ("about = 'x'\nkind = 'get'\nlookups = 9\n[input.real]\nfolders = ['lsst']", "simulated"),
+            ("about = 'x'\nkind = 'get'\n[input.real]\nfolders = ['lsst']", "lookups"),
+            ("about = 'x'\nkind = 'ingest'\nruns = 0\n[input.real]\nfolders = ['lsst']", "runs"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let Failure(why) = read(&file).unwrap_err();
+            assert!(why.contains(told) && why.contains("w.toml"), "{why}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

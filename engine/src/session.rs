@@ -57,6 +57,18 @@ impl Session {
         sql::statements(sql)
     }
 
+    /// True if a script needs no more lines: it ends with a semicolon, quotes and comments left aside.
+    #[must_use]
+    pub fn is_whole(sql: &str) -> bool {
+        sql::is_whole(sql)
+    }
+
+    /// The word that a statement begins with, in upper case, comments left aside: `SELECT`, `EXPLAIN`.
+    #[must_use]
+    pub fn first_word(sql: &str) -> Option<String> {
+        sql::first_word(sql)
+    }
+
     /// Understands a question: one statement that reads.
     ///
     /// # Errors
@@ -112,9 +124,13 @@ impl Session {
                 let only = self.tables.only_survey().filter(|_| table.table() == ALERTS);
                 Ok(schema.filter(|s| *s != ARCHIVE).or(only).or(Some(ARCHIVE)).map(str::to_owned))
             }
-            (Some(other), _) => Err(EngineError::invalid(format!(
-                "there is no catalog {other:?}; write a table as lsst.{ALERTS} or as {ARCHIVE}.ledger"
-            ))),
+            (Some(other), _) => {
+                let survey = self.tables.iter().map(|(schema, ..)| schema).find(|schema| *schema != ARCHIVE);
+                let alerts = survey.map_or_else(String::new, |survey| format!("{survey}.{ALERTS} or as "));
+                Err(EngineError::invalid(format!(
+                    "there is no catalog {other:?}; write a table as {alerts}{ARCHIVE}.versions"
+                )))
+            }
         }
     }
 
@@ -155,12 +171,6 @@ impl Session {
     /// When there is no such table.
     pub fn describe(&self, schema: Option<&str>, table: &str) -> Result<Arc<Vec<Described>>> {
         Ok(Arc::clone(&self.tables.find(schema, table)?.described))
-    }
-
-    /// Schemas and their tables.
-    #[must_use]
-    pub fn tables(&self) -> Vec<(String, String)> {
-        self.tables.iter().map(|(schema, table, _)| (schema.to_owned(), table.to_owned())).collect()
     }
 
     /// Words to complete: schemas, tables, columns, leaves and functions.

@@ -68,6 +68,24 @@ pub fn statements(sql: &str) -> Result<Vec<String>> {
     Ok(out)
 }
 
+/// The word that a statement begins with, in upper case.
+pub fn first_word(sql: &str) -> Option<String> {
+    match tokens(sql).ok()?.into_iter().map(|t| t.token).find(|t| !matches!(t, Token::Whitespace(_)))? {
+        Token::Word(word) => Some(word.value.to_uppercase()),
+        _ => None,
+    }
+}
+
+/// True if nothing is to come: the text ends with a semicolon, or says nothing, or has a fault that no more text mends.
+pub fn is_whole(sql: &str) -> bool {
+    let Ok(tokens) = tokens(sql) else {
+        // A quote or comment that is open is well with its end.
+        return !["'", "\"", "`", "*/", "$$"].iter().any(|end| tokens(&format!("{sql}{end}")).is_ok());
+    };
+    let last = tokens.into_iter().rev().map(|t| t.token).find(|t| !matches!(t, Token::Whitespace(_) | Token::EOF));
+    last.is_none_or(|token| token == Token::SemiColon)
+}
+
 /// Reads one statement.
 pub(crate) fn parse(sql: &str, names: &Names, only_survey: Option<&str>) -> Result<Asked> {
     let mut tokens = tokens(sql)?;
@@ -196,6 +214,32 @@ mod tests {
         assert_eq!(statements(script).unwrap(), ["SELECT 'a;b' -- ; not here", "SELECT \"ü;\" /* ; */ FROM t"]);
         assert!(statements("SELECT 'open").is_err());
         assert!(statements(" ; -- nothing\n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_script_is_whole_after_its_last_semicolon() {
+        for whole in [
+            "",
+            "-- nothing",
+            "SELECT 1;",
+            "SELECT 1; -- so",
+            "SELECT 1; /* done */",
+            "SELECT 1 /* don't */;",
+            "SELECT ';' ;\n",
+        ] {
+            assert!(is_whole(whole), "{whole}");
+        }
+        for open in ["SELECT 1", "SELECT ';", "SELECT 1 -- ;", "SELECT \"a;", "SELECT 1 /* ;", "SELECT 1; SELECT 2"] {
+            assert!(!is_whole(open), "{open}");
+        }
+    }
+
+    #[test]
+    fn statements_are_told_by_their_first_word() {
+        assert_eq!(first_word("-- why\n explain SELECT 1").as_deref(), Some("EXPLAIN"));
+        assert_eq!(first_word("/* so */ Select 1").as_deref(), Some("SELECT"));
+        assert_eq!(first_word("(SELECT 1)"), None);
+        assert_eq!(first_word("  "), None);
     }
 
     #[test]

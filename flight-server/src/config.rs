@@ -1,10 +1,12 @@
 //! What the program goes by: a file, then the environment, then flags, the later ones first. Nothing here connects.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use noctuary_engine::EngineOptions;
-use serde::Deserialize;
+use noctuary_storage::Access;
+use serde::{Deserialize, Deserializer};
 
 use crate::bytesize::ByteSize;
 use crate::error::{Failure, Result};
@@ -22,8 +24,14 @@ pub const DEFAULT_FILE: &str = "noctuary.toml";
 struct ConfigFile {
     archive: Option<String>,
     memory: Option<ByteSize>,
-    threads: Option<usize>,
+    threads: Option<NonZeroUsize>,
+    #[serde(default, deserialize_with = "labels")]
+    rights: Option<Access>,
     listen: Option<String>,
+}
+
+fn labels<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<Access>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 /// Flags and environment, which clap has already put in order.
@@ -34,7 +42,9 @@ pub struct Given {
     /// Memory of queries.
     pub memory: Option<ByteSize>,
     /// Threads.
-    pub threads: Option<usize>,
+    pub threads: Option<NonZeroUsize>,
+    /// What may be seen.
+    pub rights: Option<Access>,
     /// Address to listen on.
     pub listen: Option<String>,
     /// File to read instead of the default one.
@@ -59,6 +69,8 @@ pub struct Config {
     pub memory: Setting<ByteSize>,
     /// Threads that queries and ingests use.
     pub threads: Setting<usize>,
+    /// What whoever asks may see.
+    pub rights: Setting<Access>,
     /// Address to listen on.
     pub listen: Setting<String>,
 }
@@ -84,7 +96,8 @@ impl Config {
         Self {
             archive: pick(given.archive, file.archive, &name, || DEFAULT_ARCHIVE.to_owned()),
             memory: pick(given.memory, file.memory, &name, || ByteSize(defaults.memory_bytes as u64)),
-            threads: pick(given.threads, file.threads, &name, || defaults.threads),
+            threads: pick(given.threads.map(Into::into), file.threads.map(Into::into), &name, || defaults.threads),
+            rights: pick(given.rights, file.rights, &name, || Access::Everything),
             listen: pick(given.listen, file.listen, &name, || DEFAULT_LISTEN.to_owned()),
         }
     }
@@ -99,6 +112,7 @@ impl Config {
         line("archive", text(&self.archive.value), &self.archive.origin);
         line("memory", text(&self.memory.value.to_string()), &self.memory.origin);
         line("threads", self.threads.value.to_string(), &self.threads.origin);
+        line("rights", text(&self.rights.value.to_string()), &self.rights.origin);
         line("listen", text(&self.listen.value), &self.listen.origin);
         out
     }
@@ -135,12 +149,14 @@ mod tests {
 
     #[test]
     fn flags_come_before_the_file_and_the_file_before_defaults() {
-        let file = parse(Path::new("a.toml"), "archive = '/data'\nthreads = 3\nmemory = '1GiB'").unwrap();
+        let text = "archive = '/data'\nthreads = 3\nmemory = '1GiB'\nrights = 'public, partnership'";
+        let file = parse(Path::new("a.toml"), text).unwrap();
         let given = Given { archive: Some("s3://b/p".to_owned()), ..Given::default() };
         let config = Config::resolve(given, file, Path::new("a.toml"));
         assert_eq!(config.archive.value, "s3://b/p");
         assert_eq!((config.threads.value, config.threads.origin.as_str()), (3, "a.toml"));
         assert_eq!(config.memory.value, ByteSize(1 << 30));
+        assert_eq!(config.rights.value.to_string(), "partnership,public");
         assert_eq!(config.listen, Setting { value: DEFAULT_LISTEN.to_owned(), origin: "default".to_owned() });
     }
 
@@ -152,11 +168,27 @@ mod tests {
         assert_eq!(again.archive.value, config.archive.value);
         assert_eq!(again.memory.value, config.memory.value);
         assert_eq!(again.threads.value, config.threads.value);
+        assert_eq!(again.rights.value, config.rights.value);
     }
 
     #[test]
     fn unknown_settings_are_refused() {
         let refused = parse(Path::new("a.toml"), "archve = '/data'").unwrap_err();
         assert!(refused.message.contains("archve"), "{refused}");
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused() {
+        for (text, told) in [
+            ("threads = 0", "nonzero"),
+            ("threads = -2", "-2"),
+            ("memory = -1", "64MiB"),
+            ("memory = true", "64MiB"),
+            ("memory = 'lots'", "64MiB"),
+            ("rights = ''", "public"),
+        ] {
+            let refused = parse(Path::new("a.toml"), text).unwrap_err();
+            assert!(refused.message.contains("a.toml") && refused.message.contains(told), "{text}: {refused}");
+        }
     }
 }

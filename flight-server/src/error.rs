@@ -178,9 +178,4 @@ macro_rules! at_fault {
         }
     )*};
 }
-at_fault!(
-    noctuary_packet::schema::StoreError,
-    noctuary_packet::schema::SchemaError,
-    noctuary_packet::survey::MappingError,
-    noctuary_packet::time::BadNight,
-);
+at_fault!(noctuary_packet::schema::StoreError, noctuary_packet::schema::SchemaError);

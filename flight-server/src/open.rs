@@ -1,19 +1,20 @@
 //! Opening what a command works on.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use noctuary_engine::{Engine, EngineOptions, Session, SessionOptions};
-use noctuary_storage::{Access, Archive, Location};
+use noctuary_storage::{Access, Archive, Location, Snapshot};
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 
 /// Opens the archive, which must exist.
 ///
 /// # Errors
 /// When it does not.
 pub async fn archive(config: &Config) -> Result<Archive> {
-    Ok(Archive::open(Location::parse(&config.archive.value)?).await?)
+    Ok(Archive::open(location(config)?).await?)
 }
 
 /// Opens the archive, or makes an empty one.
@@ -21,7 +22,76 @@ pub async fn archive(config: &Config) -> Result<Archive> {
 /// # Errors
 /// When storage fails.
 pub async fn archive_or_new(config: &Config) -> Result<Archive> {
-    Ok(Archive::open_or_create(Location::parse(&config.archive.value)?).await?)
+    Ok(Archive::open_or_create(location(config)?).await?)
+}
+
+fn location(config: &Config) -> Result<Location> {
+    let place = config.archive.value.trim();
+    if place.is_empty() {
+        return Err(Failure::request(format!(
+            "the archive has an empty name ({}); give --archive or NOCTUARY_ARCHIVE a folder or s3://BUCKET/PREFIX, or \
+             leave both out",
+            config.archive.origin
+        )));
+    }
+    let location = Location::parse(place)?;
+    match location.url().to_file_path() {
+        // The URL of a folder ends with a slash, and a file is not found under such a name.
+        Ok(path) => no_file(&path.components().collect::<PathBuf>()).map(|()| location),
+        Err(()) => Ok(location),
+    }
+}
+
+/// A folder for an archive, which need not be there yet.
+///
+/// # Errors
+/// When it is a file.
+pub fn folder(path: &Path) -> Result<Location> {
+    no_file(path)?;
+    Ok(Location::folder(path)?)
+}
+
+fn no_file(path: &Path) -> Result<()> {
+    if path.exists() && !path.is_dir() {
+        return Err(Failure::request(format!(
+            "{} is a file, and an archive is a folder: name another; `noctuary ingest FILE` takes packets into it",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Opens the archive and its newest version for a reader, whose rights must mean something there.
+///
+/// # Errors
+/// When there is no archive, or no survey gives a label of the rights.
+pub async fn for_reader(config: &Config) -> Result<(Archive, Snapshot)> {
+    let archive = archive(config).await?;
+    let snapshot = archive.snapshot().await?;
+    known_labels(&config.rights.value, &snapshot)?;
+    Ok((archive, snapshot))
+}
+
+/// A label that no survey gives was most likely mistyped, and would show nothing without a word.
+fn known_labels(access: &Access, snapshot: &Snapshot) -> Result<()> {
+    let Access::Labels(labels) = access else { return Ok(()) };
+    let surveys = snapshot.surveys().list();
+    let known: BTreeSet<&str> = surveys.iter().flat_map(|s| s.rights.levels.iter().map(String::as_str)).collect();
+    match labels.iter().find(|label| !known.contains(label.as_str())) {
+        None => Ok(()),
+        Some(label) => Err(Failure::request(format!(
+            "no survey has the rights {label:?}; there are {}, and all",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+/// An engine over the archive for a reader.
+///
+/// # Errors
+/// As [`for_reader`] and [`engine`].
+pub async fn reader_engine(config: &Config) -> Result<Engine> {
+    engine(for_reader(config).await?.0, config)
 }
 
 /// An engine over an archive, with the functions of the sky.
@@ -32,7 +102,7 @@ pub fn engine(archive: Archive, config: &Config) -> Result<Engine> {
     let options = EngineOptions {
         memory_bytes: usize::try_from(config.memory.value.0).unwrap_or(usize::MAX),
         threads: config.threads.value,
-        extend: vec![Arc::new(noctuary_queries::register)],
+        extend: vec![noctuary_queries::functions()],
         ..EngineOptions::default()
     };
     Ok(Engine::new(archive, options)?)
@@ -46,11 +116,18 @@ pub async fn session(engine: &Engine, access: &Access, as_of: Option<u64>) -> Re
     Ok(engine.session(SessionOptions { as_of, access: access.clone() }).await?)
 }
 
-/// Archive, engine and session of the operator, for commands that ask one thing.
+/// Refuses a command that counts packets of all rights to whoever may not see all of them.
 ///
 /// # Errors
-/// As the three of them.
-pub async fn operator_session(config: &Config) -> Result<Session> {
-    let engine = engine(archive(config).await?, config)?;
-    session(&engine, &Access::Everything, None).await
+/// When the rights in force are not all.
+pub fn all_rights(config: &Config) -> Result<()> {
+    let rights = &config.rights;
+    if rights.value.is_everything() {
+        return Ok(());
+    }
+    Err(Failure::request(format!(
+        "this command tells of packets of all rights, and the rights in force are {} ({}): give --rights all if you \
+         may see everything; `noctuary sql` counts what you may see",
+        rights.value, rights.origin
+    )))
 }

@@ -60,6 +60,13 @@ impl Entry {
         lines.join("\n").trim().to_owned()
     }
 
+    /// What it asks, without the comments before it.
+    #[must_use]
+    pub fn statement(&self) -> &'static str {
+        let comments = self.sql.split_inclusive('\n').take_while(|line| line.starts_with("--")).map(str::len).sum();
+        self.sql.get(comments..).unwrap_or_default().trim()
+    }
+
     /// Its first line.
     #[must_use]
     pub fn title(&self) -> String {
@@ -76,6 +83,12 @@ mod tests {
         for entry in catalogue() {
             assert!(!entry.title().is_empty(), "{}", entry.name);
             assert_eq!(noctuary_engine::Session::statements(entry.sql).unwrap().len(), 1, "{}", entry.name);
+            assert!(entry.statement().starts_with("SELECT"), "{}", entry.name);
+            assert!(
+                !entry.statement().ends_with(';') && entry.sql.trim().ends_with(entry.statement()),
+                "{}",
+                entry.name
+            );
         }
     }
 }

@@ -97,6 +97,8 @@ def test_mistakes_are_told(connection):
         fetch(connection, "SELECT diaSource.psfFlx FROM lsst.alerts")
     with pytest.raises(adbc_driver_manager.Error, match="read-only"):
         fetch(connection, "DELETE FROM lsst.alerts")
+    with pytest.raises(adbc_driver_manager.Error, match="once for each row"), connection.cursor() as cursor:
+        cursor.executemany("SELECT CAST(? AS BIGINT)", [(1,), (2,)])
 
 
 def test_large_answers_are_cut(connection):

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
-use super::{cutout, demo, get, ingest, ledger, log, nights, quarantine, schema, serve, sql, survey, verify};
+use super::{
+    cutout, demo, get, ingest, ledger, log, nights, quarantine, questions, schema, serve, sql, survey, verify,
+};
 use crate::bytesize::ByteSize;
 use crate::config::Given;
 
@@ -43,6 +45,9 @@ pub struct Global {
     /// Threads to work with [default: one per core].
     #[arg(long, global = true, value_name = "N", env = "NOCTUARY_THREADS", hide_env = true)]
     pub threads: Option<std::num::NonZeroUsize>,
+    /// Show only rows with these labels, such as public or public,partnership [default: all].
+    #[arg(long, global = true, value_name = "LABELS", env = "NOCTUARY_RIGHTS", hide_env = true)]
+    pub rights: Option<Access>,
     /// Settings to read instead of ./noctuary.toml.
     #[arg(long, global = true, value_name = "FILE", env = "NOCTUARY_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
@@ -64,50 +69,45 @@ impl Arguments {
         Given {
             archive: self.global.archive.clone(),
             memory: self.global.memory,
-            threads: self.global.threads.map(Into::into),
+            threads: self.global.threads,
+            rights: self.global.rights.clone(),
             listen,
             file: self.global.config.clone(),
         }
     }
 }
 
-/// Who is asking, for the commands that show alerts.
-#[derive(Debug, Args)]
-pub struct RightsArgs {
-    /// Show only rows with these labels: `public`, `public,partnership`, or `all`.
-    #[arg(long, value_name = "LABELS", env = "NOCTUARY_RIGHTS", hide_env = true, default_value = "all")]
-    pub rights: Access,
-}
-
-/// The commands.
+/// The commands. What each is for stands with its arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make three nights of alerts and show what can be asked of them.
     Demo(demo::DemoArgs),
-    /// Take packets in.
     Ingest(ingest::IngestArgs),
-    /// Ask in SQL, once or interactively.
     Sql(sql::SqlArgs),
-    /// Get a packet back, byte for byte as it was sent.
+    Questions(questions::QuestionsArgs),
     Get(get::GetArgs),
-    /// Get the images of an alert as FITS or PNG.
     Cutout(cutout::CutoutArgs),
-    /// Show what there is of each night.
     Nights(nights::NightsArgs),
-    /// Show what was received and what became of it.
     Ledger(ledger::LedgerArgs),
-    /// Look at packets that were refused, and try them again.
     Quarantine(quarantine::QuarantineArgs),
-    /// List, show, compare and add schemas.
     Schema(schema::SchemaArgs),
-    /// List, show and add surveys.
     Survey(survey::SurveyArgs),
-    /// Check that the archive keeps its promises.
     Verify(verify::VerifyArgs),
-    /// List the versions of the archive.
     Log(log::LogArgs),
-    /// Undo every commit after a version.
     Rollback(log::RollbackArgs),
-    /// Serve Arrow Flight SQL on this machine.
     Serve(serve::ServeArgs),
+}
+
+impl Command {
+    /// True if it shows a reader nothing but what the rights in force allow. The others count packets of all rights, or
+    /// change the archive.
+    pub fn heeds_rights(&self) -> bool {
+        match self {
+            Self::Sql(_) | Self::Questions(_) | Self::Get(_) | Self::Cutout(_) | Self::Serve(_) => true,
+            Self::Schema(args) => {
+                matches!(args.command, schema::SchemaCommand::Show { .. } | schema::SchemaCommand::Diff { .. })
+            }
+            Self::Survey(args) => matches!(args.command, survey::SurveyCommand::Show { .. }),
+            _ => false,
+        }
+    }
 }

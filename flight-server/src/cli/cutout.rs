@@ -11,15 +11,15 @@ use super::get::{Which, one_packet};
 use crate::config::Config;
 use crate::error::{Failure, Result};
 use crate::image;
-use crate::open;
 use crate::output::Sink;
 use crate::output::sink::print;
 
-/// Get the images of an alert: as FITS exactly as they were sent (unpacked if they were gzip'd), or as PNG.
+/// Get the images of an alert as FITS or PNG.
 ///
-/// A PNG shows the first image of the file. North is where the survey put it: the first row of a FITS image is the
-/// lowest. Greys run from two robust deviations below the median to the 99.7th percentile by an asinh stretch, so
-/// that faint and bright things are both seen; pixels without a value are black.
+/// FITS is exactly what was sent, unpacked if it was gzip'd. A PNG shows the first image of the file. North is where
+/// the survey put it: the first row of a FITS image is the lowest. Greys run from two robust deviations below the
+/// median to the 99.7th percentile by an asinh stretch, so that faint and bright things are both seen; pixels without a
+/// value are black.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -65,14 +65,16 @@ impl CutoutFormat {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: &CutoutArgs) -> Result<ExitCode> {
-    let archive = open::archive(config).await?;
-    let packet = one_packet(&archive, &args.id, &args.which).await?;
-    let snapshot = archive.snapshot().await?;
+    let one = args.kind != "all";
+    if let Some(output) = args.output.as_deref().filter(|_| !one) {
+        takes_several(output)?;
+    }
+    let (packet, snapshot) = one_packet(config, &args.id, &args.which).await?;
     let survey = snapshot
         .survey(&packet.survey)
         .ok_or_else(|| Failure::internal(format!("survey {} of a stored packet is not known", packet.survey)))?;
     let mut images = cutouts(survey, &packet.schema, &packet.datum)?;
-    if args.kind != "all" {
+    if one {
         let kinds: Vec<String> = survey.cutouts.iter().map(|c| c.kind.clone()).collect();
         if !kinds.contains(&args.kind) {
             let kinds = kinds.join(", ");
@@ -86,7 +88,6 @@ pub async fn run(config: &Config, args: &CutoutArgs) -> Result<ExitCode> {
     if images.is_empty() {
         return Err(Failure::not_found(format!("alert {} was sent without that image", args.id)));
     }
-    let one = args.kind != "all";
     let folder = match &args.output {
         Some(path) if !one || path.is_dir() => Some(path.clone()),
         None if !one => Some(PathBuf::from(".")),
@@ -104,6 +105,19 @@ pub async fn run(config: &Config, args: &CutoutArgs) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Refuses what was most likely meant for one image: standard output, a file, or the name of one.
+fn takes_several(output: &Path) -> Result<()> {
+    let named = output.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    let image = matches!(named.as_deref(), Some("fits" | "fit" | "fts" | "png" | "gz"));
+    if output.is_dir() || (output.as_os_str() != "-" && !output.exists() && !image) {
+        return Ok(());
+    }
+    Err(Failure::request(format!(
+        "an alert has several images, and {} takes one: choose it with --kind, such as --kind science, or name a folder",
+        if output.as_os_str() == "-" { "standard output".into() } else { output.to_string_lossy() }
+    )))
 }
 
 fn write_all(folder: &Path, images: &[CutoutBytes], args: &CutoutArgs) -> Result<ExitCode> {

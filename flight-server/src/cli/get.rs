@@ -6,20 +6,20 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use noctuary_packet::json::to_json;
+use noctuary_storage::Snapshot;
 use noctuary_storage::packets::{StoredPacket, find};
-use noctuary_storage::{Access, Archive};
 
-use super::args::RightsArgs;
 use crate::config::Config;
 use crate::error::{Failure, Result};
 use crate::open;
 use crate::output::Sink;
 use crate::output::sink::note;
 
-/// Get a packet back by the id of its alert (LSST: diaSourceId, ZTF: candid).
+/// Get a packet back, byte for byte as it was sent.
 ///
-/// As a frame it is byte for byte what was sent, and its SHA-256 is checked on the way. As avro it is a file of one
-/// record that any Avro reader opens. As json it can be read by people; images are left out there.
+/// It is found by the id of its alert (LSST: diaSourceId, ZTF: candid). As a frame it is byte for byte what was sent,
+/// and its SHA-256 is checked on the way. As avro it is a file of one record that any Avro reader opens. As json it can
+/// be read by people; images are left out there.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,8 +49,6 @@ pub struct Which {
     /// Which of several packets with this id and other bytes, from 0 [default: the newest].
     #[arg(long, value_name = "N")]
     pub revision: Option<i32>,
-    #[command(flatten)]
-    pub rights: RightsArgs,
 }
 
 /// The forms of a packet.
@@ -66,8 +64,7 @@ pub enum GetFormat {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: &GetArgs) -> Result<ExitCode> {
-    let archive = open::archive(config).await?;
-    let packet = one_packet(&archive, &args.id, &args.which).await?;
+    let (packet, _) = one_packet(config, &args.id, &args.which).await?;
     let mut sink = Sink::open(args.output.as_deref())?;
     let format = args.format.unwrap_or(if sink.is_terminal() { GetFormat::Json } else { GetFormat::Frame });
     let bytes = match format {
@@ -93,14 +90,13 @@ pub async fn run(config: &Config, args: &GetArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The packet that is meant; says on standard error when there are others.
+/// The packet that is meant, and the version in which it was found; says on standard error when there are others.
 ///
 /// # Errors
 /// When there is none, or it is not clear which.
-pub async fn one_packet(archive: &Archive, id: &str, which: &Which) -> Result<StoredPacket> {
-    let snapshot = archive.snapshot().await?;
-    let access: &Access = &which.rights.rights;
-    let mut found = find(archive, &snapshot, id, which.survey.as_deref(), access).await?;
+pub async fn one_packet(config: &Config, id: &str, which: &Which) -> Result<(StoredPacket, Snapshot)> {
+    let (archive, snapshot) = open::for_reader(config).await?;
+    let mut found = find(&archive, &snapshot, id, which.survey.as_deref(), &config.rights.value).await?;
     let mut surveys: Vec<&str> = found.iter().map(|p| p.survey.as_str()).collect();
     surveys.dedup();
     surveys.sort_unstable();
@@ -122,7 +118,7 @@ pub async fn one_packet(archive: &Archive, id: &str, which: &Which) -> Result<St
                     revisions.join(", ")
                 ));
             }
-            Ok(found.swap_remove(at))
+            Ok((found.swap_remove(at), snapshot))
         }
         None if found.is_empty() => {
             Err(Failure::not_found(format!("no alert {id} here; `noctuary sql` finds ids by what alerts are like")))

@@ -11,7 +11,6 @@ use noctuary_storage::Snapshot;
 use noctuary_storage::ingest::{IngestOptions, Progress, Report, Source, ingest};
 
 use super::QUARANTINED;
-use super::quarantine::remedy;
 use crate::bytesize::{ByteSize, human};
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
@@ -20,11 +19,12 @@ use crate::output::sink::{note, print};
 use crate::output::table::Grid;
 use crate::progress::{Step, Unit, Watch};
 
-/// Take packets in: Confluent frames, Avro object container files, or bare datums of a schema that you name.
+/// Take packets in.
 ///
-/// Each packet is read to its last byte, stored exactly as it is, and shown in columns. What cannot be read is
-/// quarantined with its bytes and the reason, and never takes a good packet with it. An ingest that was stopped goes
-/// on where it was when it is started again; packets that are already there are counted as duplicates.
+/// They are Confluent frames, Avro object container files, or bare datums of a schema that you name. Each packet is
+/// read to its last byte, stored exactly as it is, and shown in columns. What cannot be read is quarantined with its
+/// bytes and the reason, and never takes a good packet with it. An ingest that was stopped goes on where it was when it
+/// is started again; packets that are already there are counted as duplicates.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -108,11 +108,14 @@ pub fn watch(label: &'static str, progress: &Arc<Progress>) -> Watch {
 
 /// 0, or 3 if something was quarantined or could not be read at all.
 pub fn exit_code(report: &Report) -> ExitCode {
-    if !report.reasons.is_empty() || !report.refused_sources.is_empty() {
-        note("something was quarantined: `noctuary quarantine list` shows it");
-        return ExitCode::from(QUARANTINED);
-    }
-    ExitCode::SUCCESS
+    let told = match (report.reasons.is_empty(), report.refused_sources.is_empty()) {
+        (true, true) => return ExitCode::SUCCESS,
+        (false, _) => "something was quarantined: `noctuary quarantine list` shows it",
+        // Nothing of it was a packet that could be kept.
+        (true, false) => "a source was refused: `noctuary ledger --by source` shows why",
+    };
+    note(told);
+    ExitCode::from(QUARANTINED)
 }
 
 /// The counts of an ingest, as text.
@@ -162,7 +165,7 @@ pub fn reasons(report: &Report) -> String {
     }
     let mut grid = Grid::new(&["quarantined for", ">packets", "what to do"]);
     for (reason, count) in &report.reasons {
-        grid.row([reason.to_string(), count.to_string(), remedy(*reason).to_owned()]);
+        grid.whole_row([reason.to_string(), count.to_string(), reason.remedy().to_owned()]);
     }
     format!("\n{}", grid.render())
 }

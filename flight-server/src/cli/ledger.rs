@@ -6,14 +6,16 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use noctuary_packet::time::Night;
 
-use super::sql::answer;
+use super::sql::{How, MORE, answer, understood};
 use crate::config::Config;
 use crate::error::Result;
 use crate::open;
 use crate::output::{Format, Sink};
 
-/// Show what was received and what became of it: received = stored + duplicate + quarantined, for every source, night,
-/// visit and schema. The table is `archive.ledger` in SQL.
+/// Show what was received and what became of it.
+///
+/// Received = stored + duplicate + quarantined, for every source, night, visit and schema. The table is
+/// `archive.ledger` in SQL.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -91,12 +93,16 @@ pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Asks as the operator and shows the answer.
+/// Asks and shows the answer.
 pub async fn show(config: &Config, sql: &str, args: &ShowArgs) -> Result<ExitCode> {
-    let session = open::operator_session(config).await?;
-    let format = args.format.or_else(|| Format::of_path(args.output.as_deref()?)).unwrap_or(Format::Table);
+    let format = Format::chosen(args.format, args.output.as_deref())?;
+    let engine = open::reader_engine(config).await?;
+    let session = open::session(&engine, &config.rights.value, None).await?;
+    let questions = understood(&session, &[sql.to_owned()]).await?;
     let mut sink = Sink::open(args.output.as_deref())?;
-    answer(&session, sql, format, args.max_rows, &mut sink).await?;
+    for question in &questions {
+        answer(question, How { format, max_rows: Some(args.max_rows), more: MORE }, &mut sink).await?;
+    }
     sink.finish()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,8 +11,9 @@ use crate::open;
 use crate::output::sink::print;
 use crate::output::table::Grid;
 
-/// List the versions of the archive, the newest last. Each is what one commit made; a question can be asked of any of
-/// them with `--as-of`.
+/// List the versions of the archive.
+///
+/// The newest stands last. Each is what one commit made; a question can be asked of any of them with `--as-of`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -9,6 +9,7 @@ mod ledger;
 mod log;
 mod nights;
 mod quarantine;
+mod questions;
 mod repl;
 mod schema;
 mod serve;
@@ -24,6 +25,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
+use crate::open;
 use crate::output::sink::{note, print};
 
 /// Exit code of an ingest that quarantined something.
@@ -63,6 +65,9 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
         print(&Arguments::command().render_help().to_string())?;
         return Ok(ExitCode::from(2));
     };
+    if !command.heeds_rights() {
+        open::all_rights(&config)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.value.max(2))
         .thread_name("noctuary")
@@ -70,7 +75,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
         .build()?;
     let result = match command {
         // Serving has two runtimes, and makes the second itself.
-        Command::Serve(args) => serve::run(&runtime, &config, args),
+        Command::Serve(_) => serve::run(&runtime, &config),
         other => runtime.block_on(dispatch(other, &config)),
     };
     // Work that was given up is not waited for.
@@ -83,6 +88,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(config, args).await,
         Command::Ingest(args) => ingest::run(config, args).await,
         Command::Sql(args) => sql::run(config, args).await,
+        Command::Questions(args) => questions::run(config, args).await,
         Command::Get(args) => get::run(config, args).await,
         Command::Cutout(args) => cutout::run(config, args).await,
         Command::Nights(args) => nights::run(config, args).await,
@@ -111,6 +117,23 @@ mod tests {
         for command in Arguments::command().get_subcommands_mut().filter(|c| c.get_name() != "help") {
             let help = command.render_long_help().to_string();
             assert!(help.contains("Example"), "{} has no example:\n{help}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_line_for_the_list_and_a_text_of_its_own() {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for command in Arguments::command().get_subcommands_mut().filter(|c| c.get_name() != "help") {
+            let name = command.get_name().to_owned();
+            let about = words(&command.get_about().map(ToString::to_string).unwrap_or_default());
+            assert!((10..90).contains(&about.len()), "{name} is described in one line: {about}");
+            let long = words(&command.get_long_about().map(ToString::to_string).unwrap_or_default());
+            assert!(long.len() > about.len() + 40, "{name} has no text of its own: {long}");
+            let sentence = long.rsplit(". ").next().unwrap_or_default();
+            assert!(
+                words(&command.render_long_help().to_string()).contains(sentence),
+                "{name} does not say {sentence}"
+            );
         }
     }
 }

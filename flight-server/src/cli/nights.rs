@@ -6,13 +6,16 @@ use clap::Args;
 use noctuary_packet::time::Night;
 
 use super::ledger::{ShowArgs, show};
+use super::survey;
 use crate::config::Config;
 use crate::error::Result;
+use crate::open;
 
-/// Show, for each survey and night, what was received, stored, duplicate, quarantined and flagged.
+/// Show what there is of each night.
 ///
-/// A night is named by the survey's own rule: LSST's by the date on which it begins at the telescope. Packets whose
-/// night could not be read are counted without one.
+/// For each survey and night: what was received, stored, duplicate, quarantined and flagged. A night is named by the
+/// survey's own rule: LSST's by the date on which it begins at the telescope. Packets whose night could not be read are
+/// counted without one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,6 +37,9 @@ pub struct NightsArgs {
 
 /// Runs the command.
 pub async fn run(config: &Config, args: &NightsArgs) -> Result<ExitCode> {
+    if let Some(name) = &args.survey {
+        survey::known(&open::for_reader(config).await?.1, name)?;
+    }
     show(config, &sql(args), &args.show).await
 }
 

@@ -76,7 +76,7 @@ pub struct ListArgs {
     /// Only this reason, such as truncated.
     #[arg(long, value_name = "REASON")]
     reason: Option<String>,
-    /// Those that have been stored since as well.
+    /// Those that have been stored since as well, with the version that did.
     #[arg(long)]
     released: bool,
     #[command(flatten)]
@@ -133,12 +133,16 @@ async fn list(config: &Config, args: &ListArgs) -> Result<ExitCode> {
         }
         wanted.push(format!("reason = {}", super::ledger::quoted(reason)));
     }
-    if !args.released {
+    let released = if args.released {
+        "released, "
+    } else {
         wanted.push("released IS NULL".to_owned());
-    }
+        ""
+    };
     let wanted = if wanted.is_empty() { "true".to_owned() } else { wanted.join(" AND ") };
     let sql = format!(
-        "SELECT id, reason, source, member, \"offset\", length, detail FROM archive.quarantine WHERE {wanted} ORDER BY id"
+        "SELECT id, reason, source, member, \"offset\", length, {released}detail FROM archive.quarantine \
+         WHERE {wanted} ORDER BY id"
     );
     show(config, &sql, &args.show).await
 }
@@ -164,28 +168,6 @@ fn describe(packet: &Quarantined) -> String {
     line("sha256", Some(packet.sha256.clone()));
     line("stored since", packet.released.map(|v| format!("in version {v}")));
     let reason = Reason::ALL.into_iter().find(|r| r.as_str() == packet.reason);
-    line("what to do", reason.map(|r| remedy(r).to_owned()));
+    line("what to do", reason.map(|r| r.remedy().to_owned()));
     grid.render_bare()
-}
-
-/// What can be done about a reason.
-pub fn remedy(reason: Reason) -> &'static str {
-    match reason {
-        Reason::NoFrame => "if it is a bare datum, name its schema with --schema",
-        Reason::UnknownSchema => "schema add FILE --id N, then quarantine retry",
-        Reason::UnknownSurvey => "survey add FILE, then quarantine retry",
-        Reason::WrongSchema => "ask the sender which schema wrote it",
-        Reason::TooLarge => "look at the start of it with quarantine show",
-        Reason::NotColumns | Reason::BadSchema => "its schema has no form in columns; the bytes are kept",
-        Reason::SourceBroken => "get the file again, then ingest it again",
-        Reason::Empty | Reason::Truncated | Reason::BadSync | Reason::Corrupt => "get it again from where it came from",
-        Reason::BadHeader
-        | Reason::UnknownCodec
-        | Reason::TrailingBytes
-        | Reason::UnionIndex
-        | Reason::BadLength
-        | Reason::BadValue
-        | Reason::TooDeep
-        | Reason::NoId => "quarantine show says where it breaks",
-    }
 }

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use noctuary_engine::Engine;
+use noctuary_engine::{Engine, Session};
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Editor, Helper, Highlighter, Hinter};
 
-use super::sql::{SqlArgs, answer};
+use super::sql::{AnswerArgs, How, answer, understood};
+use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
 use crate::open;
 use crate::output::sink::note;
@@ -117,40 +118,17 @@ impl Validator for Prompt {
     }
 }
 
-/// A question is whole when it ends with a semicolon outside of quotes and comments.
+/// A command is whole on its line, a question once the engine says so.
 fn is_whole(text: &str) -> bool {
-    let trimmed = text.trim();
-    if trimmed.is_empty() || trimmed.starts_with('\\') {
-        return true;
-    }
-    let mut quote = None;
-    let mut last = ' ';
-    let mut chars = trimmed.chars().peekable();
-    while let Some(c) = chars.next() {
-        match quote {
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None if matches!(c, '\'' | '"') => quote = Some(c),
-            None if c == '-' && chars.peek() == Some(&'-') => {
-                for c in chars.by_ref() {
-                    if c == '\n' {
-                        break;
-                    }
-                }
-                continue;
-            }
-            None => {}
-        }
-        if !c.is_whitespace() {
-            last = c;
-        }
-    }
-    quote.is_none() && last == ';'
+    text.trim_start().starts_with('\\') || Session::is_whole(text)
 }
 
+/// How to see all rows of an answer.
+const MORE: &str = "\\n 0 shows all, \\f csv or \\f json writes all";
+
 /// Talks until the user leaves.
-pub async fn run(engine: &Engine, args: &SqlArgs) -> Result<ExitCode> {
-    let mut session = open::session(engine, &args.rights.rights, args.as_of).await?;
+pub async fn run(config: &Config, engine: &Engine, args: &AnswerArgs) -> Result<ExitCode> {
+    let mut session = open::session(engine, &config.rights.value, args.as_of).await?;
     let mut editor: Editor<Prompt, FileHistory> = Editor::new().map_err(terminal)?;
     editor.set_helper(Some(Prompt { names: session.names() }));
     let history = history_file();
@@ -159,8 +137,7 @@ pub async fn run(engine: &Engine, args: &SqlArgs) -> Result<ExitCode> {
         let _ = editor.load_history(path);
     }
     note(format_args!("noctuary {} · version {}\n{GREETING}", env!("CARGO_PKG_VERSION"), session.snapshot().version()));
-    let mut format = args.format.unwrap_or(Format::Table);
-    let mut max_rows = args.max_rows;
+    let mut how = How { format: args.format.unwrap_or(Format::Table), max_rows: args.max_rows, more: MORE };
     loop {
         let line = match editor.readline("noctuary> ") {
             Ok(line) => line,
@@ -178,24 +155,16 @@ pub async fn run(engine: &Engine, args: &SqlArgs) -> Result<ExitCode> {
         }
         let sql = match line.trim().strip_prefix('\\') {
             None => line,
-            Some(command) => match command.split_whitespace().collect::<Vec<_>>()[..] {
+            Some(command) => match command.trim_end_matches(';').split_whitespace().collect::<Vec<_>>()[..] {
                 ["q"] => break,
                 ["d"] => "SHOW TABLES".to_owned(),
-                ["d", table] => format!("DESCRIBE {}", table.trim_end_matches(';')),
-                ["f", "table"] => {
-                    format = Format::Table;
+                ["d", table] => format!("DESCRIBE {table}"),
+                ["f", name] if let Some(format) = format_of(name) => {
+                    how.format = format;
                     continue;
                 }
-                ["f", "csv"] => {
-                    format = Format::Csv;
-                    continue;
-                }
-                ["f", "json"] => {
-                    format = Format::Json;
-                    continue;
-                }
-                ["n", rows] if rows.parse::<usize>().is_ok() => {
-                    max_rows = rows.parse().unwrap_or(max_rows);
+                ["n", rows] if let Ok(rows) = rows.parse() => {
+                    how.max_rows = Some(rows);
                     continue;
                 }
                 _ => {
@@ -205,12 +174,12 @@ pub async fn run(engine: &Engine, args: &SqlArgs) -> Result<ExitCode> {
             },
         };
         if args.as_of.is_none() && session.snapshot().version() != engine.archive().snapshot().await?.version() {
-            session = open::session(engine, &args.rights.rights, None).await?;
+            session = open::session(engine, &config.rights.value, None).await?;
             if let Some(prompt) = editor.helper_mut() {
                 prompt.names = session.names();
             }
         }
-        match answer_all(&session, &sql, format, max_rows).await {
+        match answer_all(&session, &sql, how).await {
             Ok(()) => {}
             Err(failure) if failure.kind == Kind::Closed => break,
             Err(failure) => note(format_args!("{failure}")),
@@ -219,15 +188,26 @@ pub async fn run(engine: &Engine, args: &SqlArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn answer_all(session: &noctuary_engine::Session, sql: &str, format: Format, max_rows: usize) -> Result<()> {
-    for statement in noctuary_engine::Session::statements(sql)? {
-        let begun = Instant::now();
+async fn answer_all(session: &Session, sql: &str, how: How) -> Result<()> {
+    let mut begun = Instant::now();
+    for question in understood(session, &Session::statements(sql)?).await? {
         let mut sink = Sink::stdout();
-        answer(session, &statement, format, max_rows, &mut sink).await?;
+        answer(&question, how, &mut sink).await?;
         sink.finish()?;
         note(format_args!("{:.3} s", begun.elapsed().as_secs_f64()));
+        begun = Instant::now();
     }
     Ok(())
+}
+
+/// The forms that can be read in a terminal.
+fn format_of(name: &str) -> Option<Format> {
+    match name {
+        "table" => Some(Format::Table),
+        "csv" => Some(Format::Csv),
+        "json" => Some(Format::Json),
+        _ => None,
+    }
 }
 
 fn terminal(error: ReadlineError) -> Failure {
@@ -246,13 +226,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_end_with_a_semicolon() {
-        for whole in ["", "SELECT 1;", "SELECT 1; -- so", "\\q", "SELECT ';' ;\n", "  "] {
+    fn commands_end_with_their_line_and_questions_with_a_semicolon() {
+        for whole in ["\\q", "  \\d 'x", "SELECT 1 /* don't */;", "SELECT 1; /* done */", "  "] {
             assert!(is_whole(whole), "{whole}");
         }
-        for open in ["SELECT 1", "SELECT ';", "SELECT 1 -- ;", "SELECT \"a;"] {
-            assert!(!is_whole(open), "{open}");
-        }
+        assert!(!is_whole("SELECT 1") && !is_whole("SELECT ';"));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use super::args::RightsArgs;
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
 use crate::flight::{Door, loopback, serve};
@@ -33,12 +32,10 @@ pub struct ServeArgs {
     /// Address and port, of this machine only [default: 127.0.0.1:50051].
     #[arg(long, value_name = "ADDRESS", env = "NOCTUARY_LISTEN", hide_env = true)]
     pub listen: Option<String>,
-    #[command(flatten)]
-    pub rights: RightsArgs,
 }
 
 /// Runs the command until it is told to stop.
-pub fn run(network: &Runtime, config: &Config, args: &ServeArgs) -> Result<ExitCode> {
+pub fn run(network: &Runtime, config: &Config) -> Result<ExitCode> {
     // A query may keep a core busy for a second without a pause, and calls must be answered meanwhile.
     let queries = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.value)
@@ -47,8 +44,7 @@ pub fn run(network: &Runtime, config: &Config, args: &ServeArgs) -> Result<ExitC
         .build()?;
     let handle = queries.handle().clone();
     let result = network.block_on(async {
-        let engine = open::engine(open::archive(config).await?, config)?;
-        let door = Door::new(engine, args.rights.rights.clone(), handle)?;
+        let door = Door::new(open::reader_engine(config).await?, config.rights.value.clone(), handle)?;
         let address = loopback(&config.listen.value).await?;
         let listener = TcpListener::bind(address).await.map_err(|e| {
             Failure::new(
@@ -56,31 +52,35 @@ pub fn run(network: &Runtime, config: &Config, args: &ServeArgs) -> Result<ExitC
                 format!("could not listen on {address} ({e}); choose another with --listen"),
             )
         })?;
+        // Whoever reads the line may already tell it to stop.
+        let told = told_to_stop()?;
         print(&format!("listening on grpc://{}\n", listener.local_addr()?))?;
-        serve(door, listener, told_to_stop()).await
+        serve(door, listener, told).await
     });
     queries.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// Ready at SIGTERM or Ctrl-C.
-async fn told_to_stop() {
-    let terminate = async {
-        #[cfg(unix)]
-        if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            signal.recv().await;
-            return;
-        }
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = terminate => {}
-        signal = tokio::signal::ctrl_c() => {
-            // Without signals it serves until it is killed.
-            if signal.is_err() {
-                std::future::pending::<()>().await;
+/// Ready at SIGTERM or Ctrl-C. SIGTERM is heeded from the call on, before anyone waits.
+fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    Ok(async move {
+        let terminated = async {
+            #[cfg(unix)]
+            let _ = terminate.recv().await;
+            #[cfg(not(unix))]
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = terminated => {}
+            signal = tokio::signal::ctrl_c() => {
+                // Without signals it serves until it is killed.
+                if signal.is_err() {
+                    std::future::pending::<()>().await;
+                }
             }
         }
-    }
-    note("stopping once the queries that run are answered");
+        note("stopping once the queries that run are answered");
+    })
 }

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use noctuary_engine::Session;
+use noctuary_engine::{Planned, Session};
 
-use super::args::RightsArgs;
 use super::repl;
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
 use crate::open;
-use crate::output::{Format, Sink, write_rows};
+use crate::output::{Format, Shown, Sink, write_rows};
+
+/// Rows that a table shows if nobody says.
+const TABLE_ROWS: usize = 100;
 
 /// Ask in SQL: with -c or -f once, without them interactively.
 ///
@@ -28,7 +30,8 @@ Examples:
   noctuary sql -c 'SELECT diaSourceId, diaSource.psfFlux FROM lsst.alerts' -o fluxes.parquet
   noctuary sql --as-of 12 --rights public -f question.sql --format json
 
-The exit code is 2 if a question cannot be understood, 1 if its answer fails.")]
+All questions are understood before the first is answered. The exit code is 2 if one of them is at fault, be it in a
+row that it meets (a division by zero, a text that is no number), and 1 if it cannot be answered for another reason.")]
 pub struct SqlArgs {
     /// What to ask; several statements are separated by semicolons.
     #[arg(short, long, value_name = "SQL", conflicts_with = "file")]
@@ -36,20 +39,26 @@ pub struct SqlArgs {
     /// A file with what to ask, - for standard input.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+/// Of what a question is asked, and how its answer is written.
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
     /// How rows are written [default: by the name of the output file, else table].
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// Write to a file, which appears once it is whole.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Rows that a table shows, 0 for all; the other formats always write all.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub max_rows: usize,
+    /// Rows that a table shows, 0 for all [default: 100, and all of DESCRIBE, SHOW and EXPLAIN]. A table is made in
+    /// memory; the other formats always write all rows, as they come.
+    #[arg(long, value_name = "N")]
+    pub max_rows: Option<usize>,
     /// Ask the archive as it was at this version (`noctuary log` lists them).
     #[arg(long, value_name = "VERSION")]
     pub as_of: Option<u64>,
-    #[command(flatten)]
-    pub rights: RightsArgs,
 }
 
 /// Runs the command.
@@ -66,15 +75,19 @@ pub async fn run(config: &Config, args: &SqlArgs) -> Result<ExitCode> {
             Some(text)
         }
     };
-    let engine = open::engine(open::archive(config).await?, config)?;
     let Some(script) = script else {
-        if args.output.is_some() {
+        if args.answer.output.is_some() {
             return Err(Failure::request("-o needs a question: give it with -c or -f"));
         }
-        return repl::run(&engine, args).await;
+        return repl::run(config, &open::reader_engine(config).await?, &args.answer).await;
     };
-    let statements = Session::statements(&script)?;
-    let format = args.format.or_else(|| Format::of_path(args.output.as_deref()?)).unwrap_or(Format::Table);
+    ask(config, &script, &args.answer).await
+}
+
+/// Answers the questions of a script, once all of them are understood.
+pub async fn ask(config: &Config, script: &str, args: &AnswerArgs) -> Result<ExitCode> {
+    let format = Format::chosen(args.format, args.output.as_deref())?;
+    let statements = Session::statements(script)?;
     match statements.len() {
         0 => return Err(Failure::request("there is no question; try `noctuary sql -c 'SHOW TABLES'`")),
         n if n > 1 && format == Format::Parquet => {
@@ -82,23 +95,64 @@ pub async fn run(config: &Config, args: &SqlArgs) -> Result<ExitCode> {
         }
         _ => {}
     }
-    let session = open::session(&engine, &args.rights.rights, args.as_of).await?;
+    let engine = open::reader_engine(config).await?;
+    let session = open::session(&engine, &config.rights.value, args.as_of).await?;
+    let questions = understood(&session, &statements).await?;
+    let how = How { format, max_rows: args.max_rows, more: MORE };
     let mut sink = Sink::open(args.output.as_deref())?;
-    for statement in &statements {
-        answer(&session, statement, format, args.max_rows, &mut sink).await?;
+    for question in &questions {
+        answer(question, how, &mut sink).await?;
     }
     sink.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks one question and writes the answer. Ctrl-C stops it.
-pub async fn answer(session: &Session, sql: &str, format: Format, max_rows: usize, sink: &mut Sink) -> Result<()> {
-    let asked = async {
-        let rows = session.sql(sql).await?;
-        write_rows(rows, format, max_rows, sink).await
-    };
+/// How to see all rows of an answer, for whoever gave flags.
+pub const MORE: &str = "--max-rows 0 shows all, --format csv|json|parquet writes all";
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// The form.
+    pub format: Format,
+    /// Rows of a table, 0 for all; as many as suit the question if nobody says.
+    pub max_rows: Option<usize>,
+    /// How to see the rows that are left out.
+    pub more: &'static str,
+}
+
+/// A question that has been understood.
+#[derive(Debug)]
+pub struct Question {
+    planned: Planned,
+    /// Asked for what there is or for a plan, which are no good in part.
+    whole: bool,
+}
+
+/// Understands all of some statements.
+///
+/// # Errors
+/// When one of them is at fault.
+pub async fn understood(session: &Session, statements: &[String]) -> Result<Vec<Question>> {
+    let mut questions = Vec::with_capacity(statements.len());
+    for statement in statements {
+        let word = Session::first_word(statement);
+        let whole = matches!(word.as_deref(), Some("EXPLAIN" | "DESCRIBE" | "DESC" | "SHOW"));
+        questions.push(Question { planned: or_stopped(async { Ok(session.plan(statement).await?) }).await?, whole });
+    }
+    Ok(questions)
+}
+
+/// Writes the answer to a question. Ctrl-C stops it.
+pub async fn answer(question: &Question, how: How, sink: &mut Sink) -> Result<()> {
+    let rows = how.max_rows.unwrap_or(if question.whole { 0 } else { TABLE_ROWS });
+    let shown = Shown { rows, whole: question.whole, more: how.more };
+    or_stopped(async { write_rows(question.planned.execute().await?, how.format, shown, sink).await }).await
+}
+
+async fn or_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
-        result = asked => result,
+        result = work => result,
         signal = tokio::signal::ctrl_c() => {
             signal?;
             Err(Failure::new(Kind::Interrupted, "stopped"))

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use noctuary_packet::survey::Survey;
+use noctuary_storage::Snapshot;
 
 use crate::config::Config;
 use crate::error::{Failure, Result};
@@ -11,10 +13,11 @@ use crate::open;
 use crate::output::sink::print;
 use crate::output::table::Grid;
 
-/// List, show and add surveys: where in a packet its id, position, time, images and rights are found.
+/// List, show and add surveys.
 ///
-/// A survey is one TOML file; LSST and ZTF come with the program. Adding a file makes its packets known: they get a
-/// schema of their own in SQL. `noctuary survey show lsst` is a good file to begin from.
+/// A survey says where in a packet its id, position, time, images and rights are found. It is one TOML file; LSST and
+/// ZTF come with the program. Adding a file makes its packets known: they get a schema of their own in SQL. `noctuary
+/// survey show lsst` is a good file to begin from.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,11 +64,8 @@ pub async fn run(config: &Config, args: &SurveyArgs) -> Result<ExitCode> {
         }
         SurveyCommand::Show { name } => {
             let snapshot = super::schema::snapshot(config).await?;
-            let survey = snapshot.survey(name).ok_or_else(|| {
-                let known: Vec<String> = snapshot.survey_names().into_iter().collect();
-                Failure::not_found(format!("no survey is called {name:?}; there are {}", known.join(", ")))
-            })?;
-            print(&toml::to_string(&**survey).map_err(|e| Failure::internal(e.to_string()))?)?;
+            let survey = known(&snapshot, name).map_err(|f| Failure::not_found(f.message))?;
+            print(&toml::to_string(survey).map_err(|e| Failure::internal(e.to_string()))?)?;
         }
         SurveyCommand::Add { file } => {
             let text = std::fs::read_to_string(file).map_err(|e| Failure::from(e).during(file.display()))?;
@@ -76,4 +76,16 @@ pub async fn run(config: &Config, args: &SurveyArgs) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The survey of a name.
+///
+/// # Errors
+/// When there is none; the names that there are are told.
+pub fn known<'s>(snapshot: &'s Snapshot, name: &str) -> Result<&'s Survey> {
+    let survey = snapshot.survey(name).ok_or_else(|| {
+        let known: Vec<String> = snapshot.survey_names().into_iter().collect();
+        Failure::request(format!("no survey is called {name:?}; there are {}", known.join(", ")))
+    })?;
+    Ok(survey)
 }

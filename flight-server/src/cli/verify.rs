@@ -17,8 +17,11 @@ use crate::progress::{Step, Unit, Watch};
 /// How many failures of one promise are shown in full.
 const SHOWN: usize = 10;
 
-/// Check that the archive keeps its promises: packets are exactly what was sent (P1), stored once (P2), in whole
-/// commits (P3), all counted (P4), and as they were at every version (P5).
+/// Check that the archive keeps its promises.
+///
+/// Packets are exactly what was sent (P1), stored once (P2), in whole commits (P3), all counted (P4), as they were at
+/// every version (P5), and labelled with who may see them (P9). That answers are those of a full scan (P7) is tested
+/// with the program, not here.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -13,8 +13,8 @@ use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
     ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
     Any, CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
-    CommandPreparedStatementQuery, CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult,
-    ProstMessageExt, SqlInfo, TicketStatementQuery,
+    CommandPreparedStatementQuery, CommandPreparedStatementUpdate, CommandStatementQuery, CommandStatementUpdate,
+    DoPutPreparedStatementResult, ProstMessageExt, SqlInfo, TicketStatementQuery,
 };
 use arrow_flight::{Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket};
 use futures::{Stream, TryStreamExt};
@@ -29,9 +29,6 @@ use super::statement::{Statement, parameter_schema};
 use super::{metadata, run, wire};
 use crate::error::{Failure, Result};
 use crate::open;
-
-/// Parameters are few and small.
-const MAX_PARAMETER_ROWS: usize = 1_000;
 
 /// The door: an engine, who may ask it, and where questions are computed.
 #[derive(Clone)]
@@ -105,6 +102,14 @@ fn info(schema: &Schema, ticket: Any, descriptor: FlightDescriptor) -> Info {
         .with_endpoint(endpoint)
         .with_descriptor(descriptor);
     Ok(Response::new(info))
+}
+
+/// What comes as an update is refused, a question too: its rows would be lost.
+fn read_only() -> Status {
+    Status::invalid_argument(
+        "the archive is read only here: ask with execute, once for each row of parameters; packets come in by \
+         `noctuary ingest`",
+    )
 }
 
 fn answer(batch: Result<RecordBatch>) -> DoGet {
@@ -192,10 +197,11 @@ impl FlightSqlService for Door {
         let (mut bound, mut rows) = (Vec::new(), 0);
         while let Some(batch) = batches.try_next().await? {
             rows += batch.num_rows();
-            if rows > MAX_PARAMETER_ROWS {
-                return Err(Status::invalid_argument("a statement takes one row of parameters"));
-            }
             bound.push(batch);
+            // More are refused below, and need not be read.
+            if rows > 1 {
+                break;
+            }
         }
         let Some(schema) = batches.schema() else {
             return Ok(DoPutPreparedStatementResult {
@@ -212,7 +218,15 @@ impl FlightSqlService for Door {
         _: CommandStatementUpdate,
         _: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        Err(Status::invalid_argument("the archive is read only here; packets come in by `noctuary ingest`"))
+        Err(read_only())
+    }
+
+    async fn do_put_prepared_statement_update(
+        &self,
+        _: CommandPreparedStatementUpdate,
+        _: Request<PeekableFlightDataStream>,
+    ) -> Result<i64, Status> {
+        Err(read_only())
     }
 
     async fn do_action_fallback(

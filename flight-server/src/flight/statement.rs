@@ -61,9 +61,9 @@ impl Statement {
     /// The same question with these parameters, one row of them.
     pub fn with_parameters(mut self, rows: &RecordBatch) -> Result<Self> {
         if rows.num_rows() != 1 {
+            let given = if rows.num_rows() == 0 { "none" } else { "more" };
             return Err(Failure::request(format!(
-                "a statement takes one row of parameters, and was given {}; execute it once for each",
-                rows.num_rows()
+                "a statement takes one row of parameters, and was given {given}; execute it once for each"
             )));
         }
         let mut stream = StreamWriter::try_new(Vec::new(), &rows.schema())?;

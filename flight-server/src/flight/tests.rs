@@ -99,6 +99,15 @@ async fn mistakes_are_the_clients() {
     assert!(error.contains("nowhere"), "{error}");
     assert!(client.prepare("DROP TABLE lsst.alerts".to_owned(), None).await.is_err());
     assert!(client.handshake("anyone", "anything").await.is_ok());
+    let rows =
+        |values: Vec<i64>| RecordBatch::try_from_iter([("p", Arc::new(Int64Array::from(values)) as ArrayRef)]).unwrap();
+    let mut statement = client.prepare("SELECT CAST(? AS BIGINT)".to_owned(), None).await.unwrap();
+    statement.set_parameters(rows(vec![1])).unwrap();
+    let error = statement.execute_update().await.unwrap_err().to_string();
+    assert!(error.contains("once for each row of parameters"), "{error}");
+    statement.set_parameters(rows(vec![1, 2])).unwrap();
+    let error = statement.execute().await.unwrap_err().to_string();
+    assert!(error.contains("was given more"), "{error}");
 }
 
 #[tokio::test]

@@ -35,16 +35,21 @@ impl Sink {
     pub fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path.filter(|p| p.as_os_str() != "-") else { return Ok(Self::stdout()) };
         let failed = |e: io::Error| Failure::from(e).during(format!("could not write {}", path.display()));
-        // Devices and pipes are written to where they are.
-        if path.symlink_metadata().is_ok_and(|m| !m.is_file()) {
-            let file = File::options().write(true).open(path).map_err(failed)?;
-            return Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: None, failed: None });
+        match path.metadata() {
+            Ok(found) if found.is_dir() => {
+                return Err(Failure::request(format!("{} is a folder; name a file in it", path.display())));
+            }
+            // Devices and pipes are written to where they are.
+            Ok(found) if !found.is_file() => {
+                let file = File::options().write(true).open(path).map_err(failed)?;
+                return Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: None, failed: None });
+            }
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+            _ => {}
         }
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".part");
-        let part = path.with_file_name(name);
-        let file = File::create(&part).map_err(failed)?;
-        Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: Some((part, path.to_owned())), failed: None })
+        let target = behind_links(path).map_err(failed)?;
+        let (file, part) = part_of(&target).map_err(failed)?;
+        Ok(Self { inner: BufWriter::new(Inner::File(file)), rename: Some((part, target)), failed: None })
     }
 
     /// The failure to write behind another failure, if there was one.
@@ -94,6 +99,30 @@ impl Sink {
         }
         Ok(())
     }
+}
+
+/// The file that a link, or a chain of links, leads to. It need not be there yet.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    while path.is_symlink() {
+        let to = std::fs::read_link(&path)?;
+        path = path.parent().map_or_else(|| to.clone(), |folder| folder.join(&to));
+    }
+    Ok(path)
+}
+
+/// A new file beside another, `NAME.part` or `NAME.1.part` and so on: what has such a name already is not ours.
+fn part_of(target: &Path) -> io::Result<(File, PathBuf)> {
+    for number in 0_u32.. {
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(if number == 0 { ".part".to_owned() } else { format!(".{number}.part") });
+        let part = target.with_file_name(name);
+        match File::options().write(true).create_new(true).open(&part) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return Ok((opened?, part)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 impl Drop for Sink {
@@ -167,5 +196,44 @@ mod tests {
         sink.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"a,b\n");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn files_of_others_with_names_like_ours_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, kept) = (folder.path().join("keep.csv"), folder.path().join("keep.csv.part"));
+        std::fs::write(&kept, "mine").unwrap();
+        let mut sink = Sink::open(Some(&path)).unwrap();
+        sink.write_all(b"a\n").unwrap();
+        sink.finish().unwrap();
+        drop(Sink::open(Some(&path)).unwrap());
+        assert_eq!(std::fs::read(&kept).unwrap(), b"mine");
+        assert_eq!(std::fs::read(&path).unwrap(), b"a\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert!(Sink::open(Some(folder.path())).unwrap_err().message.contains("folder"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one_and_what_it_leads_to_is_replaced() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("far")).unwrap();
+        let (link, target) = (folder.path().join("link.csv"), folder.path().join("far/target.csv"));
+        symlink("far/target.csv", &link).unwrap();
+        for text in ["not there before\n", "longer than what comes next\n", "short\n"] {
+            let mut sink = Sink::open(Some(&link)).unwrap();
+            sink.write_all(text.as_bytes()).unwrap();
+            sink.finish().unwrap();
+            assert!(link.is_symlink());
+            assert_eq!(std::fs::read_to_string(&target).unwrap(), text);
+        }
+        let circle = folder.path().join("circle.csv");
+        symlink("circle.csv", &circle).unwrap();
+        assert!(Sink::open(Some(&circle)).is_err());
+        let device = folder.path().join("device.csv");
+        symlink("/dev/null", &device).unwrap();
+        Sink::open(Some(&device)).unwrap().finish().unwrap();
+        assert!(device.is_symlink());
     }
 }

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::sink::note;
 use super::{RowWriter, Sink, nested};
 use crate::error::Result;
 
@@ -48,6 +49,14 @@ impl Grid {
     /// Adds a row with values of any length.
     pub fn whole_row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|c| one_line(&c, usize::MAX - 1)).collect());
+    }
+
+    /// Adds a row with values of any length, whose line feeds begin new lines below it.
+    fn lines_row(&mut self, cells: &[String]) {
+        let lines = cells.iter().map(|c| c.lines().count()).max().unwrap_or(0).max(1);
+        for line in 0..lines {
+            self.whole_row(cells.iter().map(|c| c.lines().nth(line).unwrap_or_default().to_owned()));
+        }
     }
 
     /// The table as text, a line feed at the end of each line.
@@ -108,27 +117,44 @@ fn one_line(text: &str, most: usize) -> String {
     out
 }
 
+/// What a table shows of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// So many rows, 0 for all.
+    pub rows: usize,
+    /// Values of any length, line feeds kept.
+    pub whole: bool,
+    /// How to see the rows that are left out.
+    pub more: &'static str,
+}
+
+impl Shown {
+    /// Everything, long values cut.
+    pub const ALL_ROWS: Self = Self { rows: 0, whole: false, more: "" };
+}
+
 /// Shows the first rows of a result.
 pub struct TableWriter<'s> {
     grid: Grid,
-    max_rows: usize,
+    shown: Shown,
+    rows: usize,
     more: bool,
     sink: &'s mut Sink,
 }
 
 impl<'s> TableWriter<'s> {
-    /// Shows at most `max_rows` rows, 0 for all.
-    pub fn new(schema: &Schema, max_rows: usize, sink: &'s mut Sink) -> Self {
-        Self { grid: Grid::of_schema(schema), max_rows, more: false, sink }
+    /// Shows a result with these columns.
+    pub fn new(schema: &Schema, shown: Shown, sink: &'s mut Sink) -> Self {
+        Self { grid: Grid::of_schema(schema), shown, rows: 0, more: false, sink }
     }
 }
 
 impl RowWriter for TableWriter<'_> {
     fn write(&mut self, batch: &RecordBatch) -> Result<bool> {
         let schema = batch.schema();
-        let room = match self.max_rows {
+        let room = match self.shown.rows {
             0 => batch.num_rows(),
-            max => max - self.grid.rows.len(),
+            most => most - self.rows,
         };
         let shown = batch.slice(0, batch.num_rows().min(room));
         let texts = shown
@@ -142,20 +168,24 @@ impl RowWriter for TableWriter<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         for row in 0..shown.num_rows() {
-            self.grid.row(texts.iter().map(|column| column[row].clone()));
+            let cells: Vec<String> = texts.iter().map(|column| column[row].clone()).collect();
+            if self.shown.whole { self.grid.lines_row(&cells) } else { self.grid.row(cells) }
         }
+        self.rows += shown.num_rows();
         self.more = batch.num_rows() > room;
         Ok(!self.more)
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
         self.sink.write_all(self.grid.render().as_bytes())?;
-        let shown = self.grid.rows.len();
-        if self.more {
-            let hint = "--max-rows shows more, --format csv|json|parquet writes them all";
-            writeln!(self.sink, "(the first {shown} rows; {hint})")?;
+        let rows = self.rows;
+        if !self.more {
+            writeln!(self.sink, "({rows} row{})", if rows == 1 { "" } else { "s" })?;
+        } else if self.sink.is_terminal() {
+            writeln!(self.sink, "(the first {rows} rows; {})", self.shown.more)?;
         } else {
-            writeln!(self.sink, "({shown} row{})", if shown == 1 { "" } else { "s" })?;
+            // In a file or pipe nobody would read it.
+            note(format_args!("(only the first {rows} rows were written; {})", self.shown.more));
         }
         Ok(())
     }

@@ -28,14 +28,19 @@ fn rows(count: usize) -> RecordBatch {
     .unwrap()
 }
 
-fn written(format: Format, batches: &[RecordBatch], max_rows: usize) -> Vec<u8> {
+fn written(format: Format, batches: &[RecordBatch], rows: usize) -> Vec<u8> {
+    written_as(format, batches, Shown { rows, ..Shown::ALL_ROWS })
+}
+
+fn written_as(format: Format, batches: &[RecordBatch], shown: Shown) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out");
+    let schema = batches.first().map_or_else(|| rows(1).schema(), RecordBatch::schema);
     let batches: Vec<_> = batches.iter().cloned().map(Ok).collect();
     let stream = futures::stream::iter(batches);
-    let stream = Box::pin(RecordBatchStreamAdapter::new(rows(1).schema(), stream));
+    let stream = Box::pin(RecordBatchStreamAdapter::new(schema, stream));
     let mut sink = Sink::open(Some(&path)).unwrap();
-    futures::executor::block_on(write_rows(stream, format, max_rows, &mut sink)).unwrap();
+    futures::executor::block_on(write_rows(stream, format, shown, &mut sink)).unwrap();
     sink.finish().unwrap();
     std::fs::read(path).unwrap()
 }
@@ -78,6 +83,34 @@ fn tables_say_when_rows_are_left_out() {
     let exact = String::from_utf8(written(Format::Table, &[rows(2), rows(1)], 3)).unwrap();
     assert!(exact.contains("(3 rows)"), "{exact}");
     let cut = String::from_utf8(written(Format::Table, &[rows(2), rows(3)], 4)).unwrap();
-    assert!(cut.contains("the first 4 rows"), "{cut}");
+    assert!(cut.contains("170239611403501618") && !cut.contains("rows)"), "{cut}");
+    assert_eq!(cut.lines().count(), 2 + 4, "{cut}");
     assert!(!cut.contains("\nb"), "a line feed inside a value broke the table: {cut}");
+}
+
+#[test]
+fn whole_values_keep_their_lines() {
+    let text =
+        "first line\n  indented, and longer than what fits into a cell of a table that people are to read at once";
+    let plan: ArrayRef = Arc::new(StringArray::from(vec![text, "one"]));
+    let kind: ArrayRef = Arc::new(StringArray::from(vec!["logical", "physical"]));
+    let batch = RecordBatch::try_from_iter_with_nullable([("kind", kind, true), ("plan", plan, true)]).unwrap();
+    let whole = Shown { whole: true, ..Shown::ALL_ROWS };
+    let shown = String::from_utf8(written_as(Format::Table, &[batch], whole)).unwrap();
+    assert!(shown.contains("logical   first line\n            indented, and longer"), "{shown}");
+    assert!(shown.contains("read at once\nphysical  one\n(2 rows)\n"), "{shown}");
+}
+
+#[test]
+fn the_name_of_a_file_chooses_the_form() {
+    let chosen = |named, path: Option<&str>| Format::chosen(named, path.map(Path::new));
+    assert_eq!(chosen(None, None), Ok(Format::Table));
+    assert_eq!(chosen(None, Some("-")), Ok(Format::Table));
+    assert_eq!(chosen(None, Some("a/b.JSONL")), Ok(Format::Json));
+    assert_eq!(chosen(Some(Format::Csv), Some("all.tsv")), Ok(Format::Csv));
+    for unknown in ["all.tsv", "all", "all.parquet.old"] {
+        let refused = chosen(None, Some(unknown)).unwrap_err();
+        assert_eq!(refused.kind, crate::error::Kind::Request);
+        assert!(refused.message.contains(unknown) && refused.message.contains(".parquet"), "{refused}");
+    }
 }

@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::support::{Place, SCHEMA, SCHEMA_ID, SURVEY, burst};
+use crate::support::Place;
 
 #[test]
 fn answers_come_in_every_form() {
     let (place, packets) = Place::with_packets();
     let sql = "SELECT diasourceid, DIASOURCE.psfflux, diaObject FROM lsst.alerts ORDER BY diaSourceId";
-    let table = place.run(&["sql", "-c", sql, "--max-rows", "3"]).ok().says("the first 3 rows");
+    let table = place.run(&["sql", "-c", sql, "--max-rows", "3"]).ok().warns("the first 3 rows");
     assert!(table.out.contains(&packets.iter().map(|p| p.alert_id).min().unwrap().to_string()), "{table}");
 
     let json = place.run(&["sql", "-c", sql, "--format", "json"]).ok();
@@ -49,6 +49,56 @@ fn questions_come_from_everywhere() {
     place.run(&["sql", "-c", "SELECT 1; SELECT 2", "--format", "parquet"]).ends(2).warns("one question");
     place.run(&["sql", "-c", "SELECT 1", "--as-of", "99"]).ends(1).warns("99");
     place.run(&["sql", "-c", "SELECT 1", "--archive", "nowhere"]).ends(1).warns("noctuary ingest");
+}
+
+#[test]
+fn rows_are_never_left_out_without_a_word() {
+    let (place, _) = Place::with_packets();
+    let sql = "SELECT unnest(range(0, 3000)) AS n";
+    place.run(&["sql", "-c", sql, "-o", "all.tsv"]).ends(2).warns(".parquet").warns("--format");
+    place.run(&["ledger", "-o", "all.txt"]).ends(2).warns(".csv");
+    assert!(!place.path("all.tsv").exists() && !place.path("all.txt").exists());
+    place.run(&["sql", "-c", sql, "-o", "all.tsv", "--format", "csv"]).ok();
+    assert_eq!(std::fs::read_to_string(place.path("all.tsv")).unwrap().lines().count(), 3001);
+
+    let piped = place.run(&["sql", "-c", sql]).ok().warns("only the first 100 rows").warns("--max-rows 0");
+    assert_eq!(piped.out.lines().count(), 2 + 100, "{piped}");
+    place.run(&["sql", "-c", sql, "--max-rows", "0"]).ok().says("(3000 rows)");
+
+    let columns = place.run(&["sql", "-c", "DESCRIBE lsst.alerts"]).ok().says("(4");
+    assert!(columns.out.lines().count() > 400 && columns.err.is_empty(), "{columns}");
+    let plan = place.run(&["sql", "-c", "/* why */ EXPLAIN SELECT diaSourceId FROM lsst.alerts WHERE _ra > 10"]).ok();
+    assert!(plan.out.lines().count() > 6 && !plan.out.contains('…'), "{plan}");
+    assert!(plan.out.lines().any(|line| line.len() > 100), "{plan}");
+    place.run(&["sql", "-c", "DESCRIBE lsst.alerts", "--max-rows", "5"]).ok().warns("the first 5 rows");
+}
+
+#[test]
+fn a_script_is_understood_before_it_is_answered() {
+    let (place, _) = Place::with_packets();
+    let half = place.run(&["sql", "-c", "SELECT 1 AS one; SELEC 2"]).ends(2).warns("SELEC");
+    assert_eq!(half.out, "");
+    place.run(&["sql", "-c", "SELECT 1; SELECT nothing", "-o", "two.csv"]).ends(2);
+    assert!(!place.path("two.csv").exists());
+    // Understood, and at fault in a row that it meets.
+    place.run(&["sql", "-c", "SELECT 1 / (_revision - _revision) FROM lsst.alerts"]).ends(2);
+    place.run(&["sql", "--help"]).ok().says("division by zero");
+}
+
+#[test]
+fn what_others_asked_can_be_asked_again() {
+    let (place, packets) = Place::with_packets();
+    place.run(&["questions", "list"]).ok().says("l03_likely_transients").says("Alerts near a position").says("ztf");
+    let nights = place.run(&["questions", "run", "alerts_per_night", "--format", "csv"]).ok();
+    assert_eq!(nights.out.lines().count(), 1 + 2, "{nights}");
+    let before = place.run(&["questions", "run", "alerts_per_night", "--format", "csv", "--as-of", "0"]).ok();
+    assert_eq!(before.out.lines().count(), 1, "{before}");
+    let shown = place.run(&["questions", "show", "history_of_an_object"]).ok().says("-- How an object brightened");
+    let object = packets[0].alert_id.to_string();
+    place.write("mine.sql", shown.out.replace("170032882292621351", &object));
+    place.run(&["sql", "-f", "mine.sql", "--format", "csv"]).ok().says("midpointMjdTai");
+    place.run(&["questions", "run", "nothing"]).ends(2).warns("noctuary questions list");
+    place.run(&["questions", "show", "l10"]).ends(2).warns("noctuary questions list");
 }
 
 #[test]
@@ -102,32 +152,13 @@ fn images_come_as_fits_and_png() {
     place.run(&["cutout", &id, "-o", "cutouts", "--format", "png"]).ok().says("difference.png");
     assert_eq!(std::fs::read_dir(place.path("cutouts")).unwrap().count(), 3);
     place.run(&["cutout", &id, "--kind", "sciense"]).ends(2).warns("science");
-}
 
-#[test]
-fn rights_hold_at_every_door() {
-    let place = Place::new();
-    place.write("survey.toml", SURVEY);
-    place.write("burst.avsc", SCHEMA);
-    place.write("sent/open.bin", burst("B-open", 1));
-    place.write("sent/members.bin", burst("B-members", 2));
-    place.write("sent/odd.bin", burst("B-odd", 9));
-    place.run(&["survey", "add", "survey.toml"]).ok().says("meerkat");
-    place.run(&["schema", "add", "burst.avsc", "--id", SCHEMA_ID]).ok().says(SCHEMA_ID);
-    place.run(&["ingest", "sent"]).ok().says("stored");
-
-    let ids = |rights: &str| {
-        let sql = "SELECT burst FROM meerkat.alerts ORDER BY burst";
-        place.run(&["sql", "-c", sql, "--format", "csv", "--rights", rights]).ok().out
-    };
-    assert_eq!(ids("all"), "burst\nB-members\nB-odd\nB-open\n");
-    assert_eq!(ids("public"), "burst\nB-open\n");
-    assert_eq!(ids("public,members"), ids("all"));
-    assert_eq!(place.run(&["get", "B-members"]).ok().bytes, burst("B-members", 2));
-    place.run(&["get", "B-members", "--rights", "public"]).ends(1).warns("no alert");
-    place.run(&["get", "B-open", "--rights", "public"]).ok();
-    let counted = "SELECT count(*) AS n FROM meerkat.alerts";
-    place.run(&["sql", "-c", counted, "--rights", "public", "--format", "csv"]).ok().says("n\n1\n");
-    place.run(&["sql", "-c", "SELECT * FROM archive.ledger", "--rights", "public"]).ends(2);
-    place.run(&["sql", "-c", "DESCRIBE meerkat.alerts"]).ok().says("right ascension");
+    place.write("old.bin", "mine");
+    for output in ["-", "cut.fits", "old.bin"] {
+        place.run(&["cutout", &id, "-o", output]).ends(2).warns("--kind");
+    }
+    assert!(!place.path("-").exists() && !place.path("cut.fits").exists());
+    place.run(&["cutout", &id, "--kind", "template", "-o", "cut.fits"]).ok();
+    assert!(place.path("cut.fits").is_file());
+    assert_eq!(place.run(&["cutout", &id, "--kind", "science", "-o", "-"]).ok().bytes, fits);
 }

@@ -27,7 +27,7 @@ fn the_demo_runs_twice() {
 fn help_teaches() {
     let place = Place::new();
     place.run(&["--help"]).ok().says("noctuary demo").says("Exit codes");
-    place.run(&["sql", "--help"]).ok().says("Examples:").says("DESCRIBE lsst.alerts");
+    place.run(&["sql", "--help"]).ok().says("Examples:").says("NaN is NULL");
     place.run(&["quarantine", "retry", "--help"]).ok().says("Examples:");
     place.run(&[]).ends(2).says("Usage");
     place.run(&["sqll"]).ends(2).warns("sql");
@@ -55,4 +55,21 @@ fn settings_come_from_file_environment_and_flags() {
     place.write("other.toml", "archive = 1\n");
     place.run(&["--config", "other.toml", "nights"]).ends(2).warns("other.toml");
     place.run(&["--config", "absent.toml", "nights"]).ends(2).warns("absent.toml");
+    place.write("none.toml", "threads = 0\n");
+    place.run(&["--config", "none.toml", "serve"]).ends(2).warns("threads = 0");
+    place.write("less.toml", "memory = -1\n");
+    place.run(&["--config", "less.toml", "nights"]).ends(2).warns("-1").warns("64MiB");
+}
+
+#[test]
+fn what_is_no_place_for_an_archive_is_told() {
+    let place = Place::new();
+    place.write("afile", "");
+    place.run(&["nights", "--archive", "afile"]).ends(2).warns("afile is a file");
+    place.run(&["demo", "--dir", "afile"]).ends(2).warns("is a file");
+    for command in [&["nights"][..], &["ingest", "afile"]] {
+        let empty = place.command(command).env("NOCTUARY_ARCHIVE", "").output().unwrap();
+        assert_eq!(empty.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&empty.stderr).contains("s3://BUCKET/PREFIX"), "{empty:?}");
+    }
 }

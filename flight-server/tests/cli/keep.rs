@@ -14,6 +14,10 @@ fn exit_codes_say_what_became_of_an_ingest() {
     place.write("bad/empty.bin", "");
     let bad = place.run(&["ingest", "bad"]).ends(3);
     bad.says("bad-length").says("empty").warns("noctuary quarantine list");
+    std::fs::create_dir(place.path("nothing")).unwrap();
+    let refused = place.run(&["ingest", "nothing"]).ends(3).warns("noctuary ledger --by source");
+    assert!(!refused.err.contains("quarantine"), "{refused}");
+    place.run(&["ledger", "--by", "source"]).ok().says("no alerts in this folder");
     place.run(&["ingest", "nowhere"]).ends(2).warns("nowhere");
     place.run(&["ingest"]).ends(2);
     place.run(&["ingest", "sent", "--schema", "lsst 99.9"]).ends(2).warns("noctuary schema list");
@@ -42,6 +46,11 @@ fn refused_packets_are_shown_and_tried_again() {
     assert_eq!(empty.out.lines().count(), 1, "{empty}");
     assert_eq!(place.run(&["get", "B-1"]).ok().bytes, packet);
     place.run(&["quarantine", "show", &id]).ok().says("stored since");
+    let released = place.run(&["quarantine", "list", "--released", "--format", "json"]).ok();
+    let row: serde_json::Value = serde_json::from_str(released.out.lines().next().unwrap()).unwrap();
+    let log = place.run(&["sql", "-c", "SELECT max(version) AS v FROM archive.versions", "--format", "json"]).ok();
+    let newest: serde_json::Value = serde_json::from_str(&log.out).unwrap();
+    assert_eq!((row["id"].as_str(), &row["released"]), (Some(id.as_str()), &newest["v"]), "{released}");
     place.run(&["quarantine", "show", "nothing"]).ends(1);
     place.run(&["quarantine", "retry"]).ends(2);
     place.run(&["quarantine", "list", "--reason", "ugly"]).ends(2).warns("truncated");
@@ -86,6 +95,8 @@ fn everything_is_counted() {
     let visits = place.run(&["ledger", "--by", "visit", "--night", "20261109", "--format", "csv"]).ok();
     assert_eq!(visits.out.lines().count(), 4, "{visits}");
     place.run(&["nights", "--from", "yesterday"]).ends(2);
+    place.run(&["nights", "--survey", "LSST"]).ends(2).warns("\"LSST\"").warns("lsst");
+    place.run(&["nights", "--survey", "ztf"]).ok();
 
     let log = place.run(&["log"]).ok().says("created");
     assert!(log.out.contains(&packets.len().to_string()), "{log}");

@@ -5,5 +5,6 @@
 mod ask;
 mod demo;
 mod keep;
+mod rights;
 mod serve;
 mod support;

@@ -98,6 +98,30 @@ impl Reason {
             Self::SourceBroken => "source-broken",
         }
     }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::NoFrame => "if it is a bare datum, ingest it again and name its schema: `--schema NAME`",
+            Self::UnknownSchema => "`noctuary schema add FILE --id N`, then `noctuary quarantine retry --all`",
+            Self::UnknownSurvey => "`noctuary survey add FILE`, then `noctuary quarantine retry --all`",
+            Self::WrongSchema => "ask the sender which schema wrote it",
+            Self::TooLarge => "`noctuary quarantine show ID` tells where it came from",
+            Self::NotColumns | Self::BadSchema => "nothing: the schema has no form in columns; the bytes are kept",
+            Self::Empty
+            | Self::BadHeader
+            | Self::Corrupt
+            | Self::BadSync
+            | Self::Truncated
+            | Self::TrailingBytes
+            | Self::SourceBroken => "fetch it again from where it came from",
+            Self::UnknownCodec => "ask the sender for null, deflate, snappy or zstandard",
+            Self::UnionIndex | Self::BadLength | Self::BadValue | Self::TooDeep | Self::NoId => {
+                "`noctuary quarantine show ID` tells where it breaks; ask the sender"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -167,3 +191,30 @@ impl fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page of promises is what users read; the program says the same.
+    #[test]
+    fn the_page_of_promises_lists_every_reason_with_its_remedy() {
+        let page = include_str!("../../../docs/promises.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `")).map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            (cells[1], cells[3])
+        });
+        let mut listed: Vec<&str> = Vec::new();
+        for (reasons, remedy) in rows {
+            for name in reasons.split(", ").map(|name| name.trim_matches('`')) {
+                let reason = Reason::ALL.into_iter().find(|r| r.as_str() == name);
+                assert_eq!(reason.map(Reason::remedy), Some(remedy), "{name}");
+                listed.push(name);
+            }
+        }
+        let mut all = Reason::ALL.map(Reason::as_str).to_vec();
+        listed.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(listed, all);
+    }
+}

@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::Args;
 use noctuary_simulator::{Plan, Simulation};
 use noctuary_storage::ingest::{IngestOptions, Progress, Report, Source, ingest};
-use noctuary_storage::{Access, Archive, Location};
+use noctuary_storage::{Access, Archive};
 
 use crate::bytesize::human;
 use crate::config::{Config, invocation};
@@ -19,7 +19,7 @@ use crate::open;
 use crate::output::sink::print;
 use crate::progress::{Step, Unit, Watch};
 
-/// Make three nights of LSST 11.1 alerts, take them in, and show what can be asked of them.
+/// Make three nights of LSST 11.1 alerts and show what can be asked of them.
 ///
 /// Nothing is fetched and nothing is asked: the packets are simulated, the archive is a folder. Running it again shows
 /// the same and stores nothing twice.
@@ -58,7 +58,7 @@ pub async fn run(config: &Config, args: &DemoArgs) -> Result<ExitCode> {
         let made = tokio::task::spawn_blocking(move || Simulation::new(wanted)).await?;
         (made.map_err(|e| Failure::internal(e.to_string()))?, plan)
     };
-    let archive = Archive::open_or_create(Location::folder(&args.dir)?).await?;
+    let archive = Archive::open_or_create(open::folder(&args.dir)?).await?;
     let report = take_in(config, &archive, &simulation, &plan).await?;
     print(&arrived(&report, begun))?;
 

@@ -15,7 +15,7 @@ use noctuary_storage::{Access, Archive};
 use crate::error::{Failure, Result};
 use crate::output::plot::{Point, scatter};
 use crate::output::sink::print;
-use crate::output::{Format, Sink, write_rows};
+use crate::output::{Format, Shown, Sink, write_rows};
 
 /// Which of the simulated packets is fetched back.
 const FETCHED: usize = 321;
@@ -38,9 +38,7 @@ fn title(text: &str) -> Result<()> {
 /// A question of the catalogue, without its story.
 fn named(name: &str) -> Result<&'static str> {
     let entry = noctuary_queries::named(name);
-    let entry = entry.ok_or_else(|| Failure::internal(format!("the catalogue has no {name}")))?;
-    let sql = entry.sql;
-    Ok(sql.find("SELECT").and_then(|at| sql.get(at..)).unwrap_or(sql).trim())
+    Ok(entry.ok_or_else(|| Failure::internal(format!("the catalogue has no {name}")))?.statement())
 }
 
 async fn ask(session: &Session, sql: &str) -> Result<RecordBatch> {
@@ -63,7 +61,7 @@ fn indented(sql: &str) -> String {
 async fn display(rows: RecordBatch) -> Result<()> {
     let mut sink = Sink::stdout();
     let stream = RecordBatchStreamAdapter::new(rows.schema(), futures::stream::iter([Ok(rows)]));
-    write_rows(Box::pin(stream), Format::Table, 0, &mut sink).await?;
+    write_rows(Box::pin(stream), Format::Table, Shown::ALL_ROWS, &mut sink).await?;
     sink.finish()
 }
 
@@ -137,10 +135,11 @@ async fn filter(session: &Session) -> Result<()> {
     let night = night.ok_or_else(|| Failure::internal("the alerts have no night"))?;
     title(&format!("A filter on one night: likely transients (L03) of {night}"))?;
     let tonight = format!("_night = DATE '{night}'");
-    // The catalogue's statement ends with its conditions.
-    let passed =
-        ask(session, &format!("{}\n  AND {tonight}\nORDER BY diaSource.snr DESC", named("l03_likely_transients")?))
-            .await?;
+    let sql = format!(
+        "SELECT * FROM ({}) WHERE _alert IN (SELECT _alert FROM lsst.alerts WHERE {tonight}) ORDER BY snr DESC",
+        named("l03_likely_transients")?
+    );
+    let passed = ask(session, &sql).await?;
     let all = ask(session, &format!("SELECT count(*) FROM lsst.alerts WHERE {tonight}")).await?;
     let all = all.column(0).as_primitive_opt::<Int64Type>().map_or(0, |c| c.value(0));
     print(&format!("{} of {all} alerts pass; the brightest are\n", passed.num_rows()))?;
