@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::alert::Encoded;
-use crate::cutout::PsfSize;
 use crate::maker::Maker;
 use crate::plan::SimulationError;
+use crate::psf::PsfSize;
 use crate::random::{Purpose, Stream};
 use crate::selection::Subject;
 use crate::source::{Forced, Sight, Source};
@@ -34,7 +34,7 @@ pub(crate) fn give_past(world: &mut World) -> Result<(), SimulationError> {
         return Ok(());
     };
     if wanted < FULL_SIZE {
-        world.psf = PsfSize::SMALL;
+        world.psf = PsfSize::Small;
     }
     let sample = Sample::take(world);
     let room = (f64::from(wanted) - sample.bytes) / sample.objects_share;

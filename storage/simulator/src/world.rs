@@ -4,9 +4,9 @@ use noctuary_packet::schema::known_lsst;
 
 use crate::alert::AlertWriter;
 use crate::calendar::NightOf;
-use crate::cutout::PsfSize;
 use crate::objects::Object;
 use crate::plan::{Plan, SimulationError};
+use crate::psf::PsfSize;
 use crate::source::Glance;
 use crate::visits::{Field, Visit};
 
@@ -78,7 +78,7 @@ impl World {
             begin: 0,
             of_field: Vec::new(),
             writer,
-            psf: PsfSize::FULL,
+            psf: PsfSize::Full,
             forced_mean: None,
         };
         world.set_visits(Vec::new(), visits);
