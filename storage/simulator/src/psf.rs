@@ -34,7 +34,7 @@ impl PsfSize {
         }
         let (sin, cos) = libm::sincos(angle);
         let corners = (side as f64 * (sin.abs() + cos.abs())) as usize;
-        side.max((corners + 1) / 2 * 2 - 3)
+        side.max(corners.div_ceil(2) * 2 - 3)
     }
 }
 
