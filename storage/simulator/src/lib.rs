@@ -46,6 +46,7 @@ mod summary;
 mod tests;
 mod visits;
 mod world;
+mod ztf;
 
 use std::sync::Arc;
 

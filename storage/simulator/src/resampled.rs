@@ -52,26 +52,9 @@ impl Resampled {
         self.noise.push(noise);
     }
 
-    /// Lets every pixel share with its neighbours; at the edge with those of the other side.
+    /// Lets every pixel share with its neighbours.
     pub(crate) fn smooth(&mut self) {
-        let side = self.side;
-        let whole = 1.0 / (1.0 + 2.0 * SHARED * SHARED).sqrt();
-        self.smooth.resize(self.noise.len(), 0.0);
-        for (row, out) in self.noise.chunks_exact(side).zip(self.smooth.chunks_exact_mut(side)) {
-            let before = row.iter().cycle().skip(side - 1);
-            let after = row.iter().cycle().skip(1);
-            for (((value, before), after), out) in row.iter().zip(before).zip(after).zip(out) {
-                *out = whole * (value + SHARED * (before + after));
-            }
-        }
-        for y in 0..side {
-            let row = |y: usize| &self.smooth[y % side * side..][..side];
-            let (before, this, after) = (row(y + side - 1), row(y), row(y + 1));
-            let out = &mut self.noise[y * side..][..side];
-            for (((value, before), after), out) in this.iter().zip(before).zip(after).zip(out) {
-                *out = whole * (value + SHARED * (before + after));
-            }
-        }
+        share_with_neighbours(&mut self.noise, &mut self.smooth, self.side, SHARED);
     }
 
     /// Noise of a pixel after [`Self::smooth`]: mean 0, variance 1.
@@ -86,6 +69,26 @@ impl Resampled {
             1.0 + WAVE * (a * c - b * d)
         };
         wave(0) * wave(1)
+    }
+}
+
+/// Lets every pixel of a square of noise share with its neighbours left and right, below and above; at the edge with
+/// those of the other side. Keeps mean and variance.
+pub(crate) fn share_with_neighbours(noise: &mut [f32], between: &mut Vec<f32>, side: usize, shared: f32) {
+    let whole = 1.0 / (1.0 + 2.0 * shared * shared).sqrt();
+    let share = |value: f32, before: f32, after: f32| whole * (value + shared * (before + after));
+    between.resize(noise.len(), 0.0);
+    for (row, out) in noise.chunks_exact(side).zip(between.chunks_exact_mut(side)) {
+        for x in 0..side {
+            out[x] = share(row[x], row[(x + side - 1) % side], row[(x + 1) % side]);
+        }
+    }
+    for y in 0..side {
+        let row = |y: usize| &between[y % side * side..][..side];
+        let (before, this, after) = (row(y + side - 1), row(y), row(y + 1));
+        for (x, out) in noise[y * side..][..side].iter_mut().enumerate() {
+            *out = share(this[x], before[x], after[x]);
+        }
     }
 }
 

@@ -1,0 +1,4 @@
+//! Packets of the Zwicky Transient Facility.
+mod digits;
+mod schema;
+mod stamps;
