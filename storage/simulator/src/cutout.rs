@@ -5,8 +5,8 @@
 
 use crate::camera::{PIXEL, RADIAN};
 use crate::fits::{BLOCK, Header, number, pad, padded};
+use crate::lsst::source::Source;
 use crate::random::{Purpose, Stream, four_normals};
-use crate::source::Source;
 use crate::visits::{SHOT, Visit};
 
 /// One of the three.
