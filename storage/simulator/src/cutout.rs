@@ -5,10 +5,10 @@
 
 use crate::camera::{PIXEL, RADIAN};
 use crate::fits::{BLOCK, Header, number, pad, padded};
+use crate::lsst::source::Source;
 use crate::psf::{PsfPlanes, PsfSize, Spread, TEMPLATE_DEVIATION, deviation};
 use crate::random::{Purpose, Stream, four_normals};
 use crate::resampled::Resampled;
-use crate::source::Source;
 use crate::visits::{SHOT, Visit};
 
 /// One of the three.

@@ -1,42 +1,25 @@
-//! Packets one after the other, in the order in which they would be sent.
+//! Packets one after the other, in the order in which they would arrive.
 
 use std::sync::Arc;
 
-use crate::maker::Maker;
-use crate::objects::TrueClass;
+use crate::press::{Maker, Press, SimulatedPacket};
+use crate::queue::Queue;
 use crate::world::World;
 
-/// A packet, and the truth about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimulatedPacket {
-    /// As transmitted: Confluent frame and Avro datum.
-    pub bytes: Vec<u8>,
-    /// `diaSourceId` of the trigger.
-    pub alert_id: i64,
-    /// `diaObjectId`; bodies of the solar system have none.
-    pub object_id: Option<i64>,
-    /// `yyyymmdd` of the evening.
-    pub night: i32,
-    /// The survey's number of the visit, `yyyymmddnnnnn`.
-    pub visit: i64,
-    /// 0 to 188.
-    pub detector: i32,
-    /// What it really is.
-    pub class: TrueClass,
-}
-
-/// Packets in the order of visits, within a visit of detectors, within a detector of ids. Knows how many are left.
+/// Packets in the order of visits, within a visit of detectors, within a detector of ids, but for those that arrive
+/// late or again. Made as they are asked for, on the thread that asks.
 pub struct Packets {
     world: Arc<World>,
-    maker: Maker,
-    /// The next visit to open.
-    visit: usize,
-    left: u64,
+    queue: Queue,
+    maker: Box<dyn Maker>,
+    /// Packets to come, where that is known.
+    left: Option<u64>,
 }
 
 impl Packets {
-    pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { maker: Maker::new(&world), visit: world.begin, left: world.plan.total(), world }
+    pub(crate) fn new(world: Arc<World>, press: &dyn Press) -> Self {
+        let left = crate::total(&world);
+        Self { queue: Queue::new(&world), maker: press.maker(&world), left, world }
     }
 }
 
@@ -44,26 +27,16 @@ impl Iterator for Packets {
     type Item = SimulatedPacket;
 
     fn next(&mut self) -> Option<SimulatedPacket> {
-        loop {
-            if let Some(packet) = self.maker.next(&self.world) {
-                self.left = self.left.saturating_sub(1);
-                return Some(packet);
-            }
-            if self.visit >= self.world.visits.len() {
-                return None;
-            }
-            self.maker.open(&self.world, self.visit);
-            self.visit += 1;
-        }
+        let sending = self.queue.next(&self.world)?;
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        Some(self.maker.packet(&self.world, &sending))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = usize::try_from(self.left).ok();
-        (left.unwrap_or(usize::MAX), left)
+        let left = self.left.and_then(|left| usize::try_from(left).ok());
+        (left.unwrap_or(0), left)
     }
 }
-
-impl ExactSizeIterator for Packets {}
 
 impl std::fmt::Debug for Packets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -3,8 +3,8 @@
 use crate::camera::PIXEL;
 use crate::cutout::extension;
 use crate::fits::{pad, padded};
+use crate::lsst::source::Source;
 use crate::random::{Purpose, Stream};
-use crate::source::Source;
 use crate::visits::Visit;
 
 /// Sides of the PSF images in pixels.

@@ -102,7 +102,7 @@ mod tests {
     fn neighbours_share_a_quarter_and_variance_keeps_its_mean() {
         let plan = Plan::default();
         let first = crate::calendar::NightOf::from_digits(plan.first_night).unwrap();
-        let visit = &crate::visits::visits_of_plan(&plan, first)[3];
+        let visit = &crate::schedule::visits_of_plan(&crate::telescope::Telescope::LSST, &plan, first)[3];
         let side = 90;
         let mut stream = Stream::new(1, Purpose::Pixels, 0, 0);
         let mut resampled = Resampled::default();

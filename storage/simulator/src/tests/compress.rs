@@ -25,7 +25,7 @@ const REAL: [(usize, usize, f64); 8] = [
 /// The same for the template's PSF, which is the smaller the nearer the angle between template and detector is to a
 /// right one: degrees from the nearest right angle, and the ratio. Beside schema 10.0 from 70 packets of schema 9.0.
 const REAL_TEMPLATE_PSF: [(f64, f64, f64); 5] =
-    [(10.0, 15.0, 0.825), (25.0, 30.0, 0.634), (30.0, 35.0, 0.605), (35.0, 40.0, 0.588), (40.0, 45.0, 0.571)];
+    [(10.0, 15.0, 0.825), (25.0, 30.0, 0.616), (30.0, 35.0, 0.605), (35.0, 40.0, 0.588), (40.0, 45.0, 0.571)];
 /// How far from the real ratio a simulated one may be.
 const BOUND: f64 = 0.05;
 
