@@ -33,6 +33,16 @@ impl Camera {
         radius: 1.35,
         number: detector,
     };
+
+    /// Sixteen detectors in a square of four, each read out through four channels.
+    pub(crate) const ZTF: Self = Self {
+        across: 8.0,
+        pitch: 0.9 * RADIAN,
+        pixels: (3_072.0, 3_080.0),
+        pixel: 1.01,
+        radius: 3.5,
+        number: channel,
+    };
 }
 
 /// The middle of a field, and tangent-plane coordinates about it.
@@ -119,6 +129,11 @@ impl Aim {
             y: (up - row).clamp(0.0, 1.0) * pixels.1,
         }
     }
+}
+
+/// ZTF's number of a readout channel: four to a detector, detectors row by row; 0 to 63.
+fn channel(column: u32, row: u32) -> u32 {
+    (row / 2 * 4 + column / 2) * 4 + row % 2 * 2 + column % 2
 }
 
 /// LSST's number of a detector: raft by raft and row by row, with no raft at the corners; 0 to 188.

@@ -43,9 +43,10 @@ const DEEP: [(&str, f64, f64); 6] = [
 
 /// Those that the plan names, then the deep fields, then places anywhere in the wide survey.
 pub(crate) fn fields(plan: &Plan) -> Vec<Field> {
+    let (south, north) = plan.survey.telescope().declinations;
     let wide = |index: u64| {
         let mut stream = Stream::new(plan.seed, Purpose::Field, index, 0);
-        let (south, north) = (libm::sin(-70.0 * RADIAN), libm::sin(5.0 * RADIAN));
+        let (south, north) = (libm::sin(south * RADIAN), libm::sin(north * RADIAN));
         let ra = stream.between(0.0, 360.0);
         let dec = libm::asin(stream.between(south, north)) / RADIAN;
         Field::new(Target { ra, dec }, "lowdust", |band| format!("template_blob_{band}_33.0"))
@@ -55,7 +56,7 @@ pub(crate) fn fields(plan: &Plan) -> Vec<Field> {
         Field::new(*target, deep.map_or("simulated", |(name, ..)| name), |band| format!("simulated_{band}"))
     });
     let is_named = |ra: f64, dec: f64| plan.targets.iter().any(|t| (t.ra, t.dec) == (ra, dec));
-    let deep = DEEP.iter().filter(|(_, ra, dec)| !is_named(*ra, *dec));
+    let deep = DEEP.iter().filter(|(_, ra, dec)| !is_named(*ra, *dec) && (south..=north).contains(dec));
     let deep = deep.map(|(name, ra, dec)| Field::new(Target { ra: *ra, dec: *dec }, name, |_| (*name).to_owned()));
     named.chain(deep).chain((0..).map(wide)).take(plan.fields as usize).collect()
 }

@@ -17,17 +17,20 @@ pub enum Survey {
     /// The Legacy Survey of Space and Time of the Vera C. Rubin Observatory.
     #[default]
     Lsst,
+    /// The Zwicky Transient Facility.
+    Ztf,
 }
 
 impl Survey {
     /// Every survey.
-    pub const ALL: [Self; 1] = [Self::Lsst];
+    pub const ALL: [Self; 2] = [Self::Lsst, Self::Ztf];
 
     /// Its name, as the archive has it: `lsst`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Lsst => "lsst",
+            Self::Ztf => "ztf",
         }
     }
 
@@ -36,12 +39,14 @@ impl Survey {
     pub fn schemas(self) -> &'static [&'static str] {
         match self {
             Self::Lsst => &["9.0", "10.0", "11.0", "11.1"],
+            Self::Ztf => &["3.3", "4.02"],
         }
     }
 
     pub(crate) fn telescope(self) -> &'static Telescope {
         match self {
             Self::Lsst => &Telescope::LSST,
+            Self::Ztf => &Telescope::ZTF,
         }
     }
 }
@@ -106,6 +111,9 @@ pub struct Plan {
     pub duplicate_share: f64,
     /// Share of alerts of which a second packet with other contents arrives later, 0 to 1.
     pub revision_share: f64,
+    /// Share of ZTF's exposures that are not public, 0 to 1: one half of the partnership, the other of Caltech. An
+    /// object's history holds exposures of all three. LSST's packets are public.
+    pub restricted_share: f64,
     /// What packets are damaged by, in turn. Without any, none is.
     pub hostile: Vec<Kind>,
     /// Share of packets that are damaged if `hostile` says how, 0 to 1.
@@ -134,6 +142,7 @@ impl Default for Plan {
             late_share: 0.0,
             duplicate_share: 0.0,
             revision_share: 0.0,
+            restricted_share: 0.0,
             hostile: Vec::new(),
             hostile_share: 0.1,
         }
@@ -180,8 +189,11 @@ impl Plan {
         whole("fields", self.fields, 1, 1_000, "1 to 1000")?;
         let out = |field, value: String, range| Err(SimulationError::OutOfRange { field, value, range });
         if let Some(wanted) = self.schema.as_deref().filter(|s| !self.survey.schemas().contains(s)) {
-            let Survey::Lsst = self.survey;
-            return out("schema", wanted.to_owned(), "9.0, 10.0, 11.0 or 11.1");
+            let versions = match self.survey {
+                Survey::Lsst => "9.0, 10.0, 11.0 or 11.1",
+                Survey::Ztf => "3.3 or 4.02",
+            };
+            return out("schema", wanted.to_owned(), versions);
         }
         let year = self.first_night / 10_000;
         if NightOf::from_digits(self.first_night).is_none() || !(2011..2090).contains(&year) {
@@ -197,6 +209,9 @@ impl Plan {
         if self.targets.len() > self.fields as usize {
             return out("targets", self.targets.len().to_string(), "no more than there are fields");
         }
+        if let Some(bytes) = self.packet_bytes.filter(|_| self.survey == Survey::Ztf) {
+            return out("packet_bytes", bytes.to_string(), "left open: packets of ZTF have the size that they have");
+        }
         let radius = self.survey.telescope().camera.radius;
         if let Some(wanted) = self.field_radius.filter(|r| !(0.01..=radius).contains(r)) {
             return out("field_radius", wanted.to_string(), "0.01 to the radius of the camera");
@@ -210,6 +225,7 @@ impl Plan {
             ("late_share", self.late_share),
             ("duplicate_share", self.duplicate_share),
             ("revision_share", self.revision_share),
+            ("restricted_share", self.restricted_share),
             ("hostile_share", self.hostile_share),
         ] {
             if !(0.0..=1.0).contains(&share) {

@@ -48,5 +48,6 @@ pub(crate) trait Maker: Send {
 pub(crate) fn press(world: &mut World) -> Result<Box<dyn Press>, SimulationError> {
     match world.plan.survey {
         Survey::Lsst => Ok(Box::new(crate::lsst::LsstPress::new(world)?)),
+        Survey::Ztf => Ok(Box::new(crate::ztf::ZtfPress::new(world)?)),
     }
 }

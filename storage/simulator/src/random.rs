@@ -18,6 +18,10 @@ pub(crate) enum Purpose {
     Psf,
     Delivery,
     Damage,
+    Program,
+    Channel,
+    Scene,
+    Sync,
 }
 
 /// Numbers for one purpose about one thing, or about one thing at one time.

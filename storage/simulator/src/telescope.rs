@@ -21,6 +21,10 @@ pub(crate) struct Telescope {
     /// Seconds from the middle of an exposure until its first and its last detector have been processed.
     pub(crate) processing: (f64, f64),
     pub(crate) camera: Camera,
+    /// Declinations in degrees between which it can look for long enough.
+    pub(crate) declinations: (f64, f64),
+    /// True if the camera turns against the sky from visit to visit.
+    pub(crate) turns: bool,
 }
 
 impl Telescope {
@@ -35,5 +39,22 @@ impl Telescope {
         evening: 0.99,
         processing: (126.0, 185.0),
         camera: Camera::LSST,
+        declinations: (-70.0, 5.0),
+        turns: true,
+    };
+
+    /// The 48-inch Schmidt telescope on Palomar, with the camera of the Zwicky Transient Facility.
+    pub(crate) const ZTF: Self = Self {
+        bands: &[Band(1), Band(2)],
+        seeing: [2.2, 2.1, 1.9, 1.9, 1.9, 1.9],
+        sky: [2e6, 1.6e6, 2.1e6, 4e6, 4e6, 4e6],
+        brightness: 30.0,
+        exposure: 30.0,
+        pace: 40.0,
+        evening: 0.1,
+        processing: (480.0, 1_200.0),
+        camera: Camera::ZTF,
+        declinations: (-28.0, 80.0),
+        turns: false,
     };
 }

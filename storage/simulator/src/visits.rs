@@ -63,7 +63,8 @@ impl Visit {
         let mjd = night.midpoint(telescope, sequence);
         let moonlight = 1.0 + MOONLIGHT[band.0] * moon(mjd);
         let sky = telescope.sky[band.0] * moonlight * libm::exp(0.15 * stream.normal());
-        let angle = stream.between(0.0, std::f64::consts::TAU);
+        let turned = stream.between(0.0, std::f64::consts::TAU);
+        let angle = if telescope.turns { turned } else { 0.0 };
         let shift = (0.01 * RADIAN * stream.normal(), 0.01 * RADIAN * stream.normal());
         let blur = width / 2.355 / telescope.camera.pixel;
         let pixels = 4.0 * std::f64::consts::PI * blur * blur;

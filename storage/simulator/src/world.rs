@@ -143,6 +143,11 @@ impl World {
         })
     }
 
+    /// Visits of a field, in order of time.
+    pub(crate) fn visits_of(&self, field: u32) -> &[u32] {
+        &self.of_field[field as usize]
+    }
+
     /// How often its field was visited before the first night.
     pub(crate) fn past_visits(&self, object: &Object) -> usize {
         self.of_field[object.field as usize].partition_point(|v| (*v as usize) < self.begin)
