@@ -4,6 +4,7 @@ mod compress;
 mod cutouts;
 mod history;
 mod read;
+mod ztf;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

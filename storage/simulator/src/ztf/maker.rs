@@ -29,6 +29,8 @@ const WINDOW: f64 = 30.0;
 const LAG: f64 = 300.0 / 86_400.0;
 /// Forced photometry is made by day, of the nights before.
 const BY_DAY: f64 = 0.5;
+/// No transmitted packet has more forced photometry.
+const MOST_FORCED: usize = 21;
 /// Keys of the places of bodies and artefacts; those of objects are small.
 const ELSEWHERE: u64 = 1 << 62;
 /// Deviation of a star image in the reference image, in pixels.
@@ -121,7 +123,7 @@ impl ZtfMaker {
         if !self.writer.has_forced() {
             return;
         }
-        for visit_number in all[before(now - WINDOW)..before(now - BY_DAY)].iter().rev() {
+        for visit_number in all[before(now - WINDOW)..before(now - BY_DAY)].iter().rev().take(MOST_FORCED) {
             let visit = &world.visits[*visit_number as usize];
             let exposure = exposure(world, visit, source.place);
             let scene = scene(world, visit, &exposure, source);

@@ -33,7 +33,7 @@ mod tests {
         assert_eq!(name(2026, 0), "ZTF26aaaaaaa");
         assert_eq!(name(2026, 27), "ZTF26aaaaabb");
         assert_eq!(name(2031, NAMES - 1), "ZTF31zzzzzzz");
-        assert_eq!(number("ZTF21abiuvdk"), 21 * NAMES as i64 + 15_085_654);
-        assert_eq!(name(2021, 15_085_654), "ZTF21abiuvdk");
+        assert_eq!(number("ZTF21abiuvdk"), 21 * NAMES as i64 + 15_902_988);
+        assert_eq!(name(2021, 15_902_988), "ZTF21abiuvdk");
     }
 }
