@@ -36,6 +36,8 @@ pub struct SimulatedPacket {
 pub(crate) trait Press: Send + Sync {
     /// What one thread makes packets with.
     fn maker(&self, world: &World) -> Box<dyn Maker>;
+    /// The schema of its datums, as the header of a container has it.
+    fn schema_json(&self) -> &str;
 }
 
 /// Makes one packet after the other. What it makes depends on nothing but what it is asked for.

@@ -18,6 +18,7 @@ pub(crate) enum Purpose {
     Psf,
     Delivery,
     Damage,
+    Sync,
 }
 
 /// Numbers for one purpose about one thing, or about one thing at one time.

@@ -1,8 +1,14 @@
 //! The stream as a whole, read back with the walker of the archive.
 
 mod cutouts;
+mod files;
 mod history;
+mod hostile;
+mod order;
 mod read;
+mod rows;
+mod sky;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
