@@ -123,12 +123,12 @@ impl Output<'_> {
         self.written.bytes += packet.bytes.len() as u64;
         let datum = datum(packet);
         match (form, datum) {
-            (Form::Containers, Some(datum)) => self.into_container(packet, datum),
+            (Form::Containers, Some(datum)) => self.put_in_container(packet, datum),
             (Form::PacketContainers, Some(datum)) => {
                 let file = Header::of_schema(self.schema, self.seed, packet.alert_id as u64).with_record(datum);
                 self.alone(packet, &file)
             }
-            (Form::Tar, _) => self.into_tar(packet),
+            (Form::Tar, _) => self.put_in_tar(packet),
             _ => self.alone(packet, &packet.bytes),
         }
     }
@@ -142,7 +142,7 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn into_container(&mut self, packet: &SimulatedPacket, datum: &[u8]) -> io::Result<()> {
+    fn put_in_container(&mut self, packet: &SimulatedPacket, datum: &[u8]) -> io::Result<()> {
         if self.open.as_ref().is_none_or(|open| open.of != packet.arrival_visit) {
             self.close()?;
             let path = self.folder.join(self.night.to_string()).join(format!("{}.avro", packet.arrival_visit));
@@ -159,7 +159,7 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn into_tar(&mut self, packet: &SimulatedPacket) -> io::Result<()> {
+    fn put_in_tar(&mut self, packet: &SimulatedPacket) -> io::Result<()> {
         if self.open.as_ref().is_none_or(|open| open.of != i64::from(self.night)) {
             self.close()?;
             let path = self.folder.join(format!("{}_{}.tar.gz", self.survey.as_str(), self.night));
