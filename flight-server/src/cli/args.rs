@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
-use super::{cutout, demo, get, ingest, ledger, log, nights, quarantine, schema, serve, sql, survey, verify};
+use super::{cutout, demo, get, ingest, ledger, log, nights, quarantine, schema, serve, simulate, sql, survey, verify};
 use crate::bytesize::ByteSize;
 use crate::config::Given;
 
@@ -84,6 +84,8 @@ pub struct RightsArgs {
 pub enum Command {
     /// Make three nights of alerts and show what can be asked of them.
     Demo(demo::DemoArgs),
+    /// Make nights of alerts as a survey would send them.
+    Simulate(Box<simulate::SimulateArgs>),
     /// Take packets in.
     Ingest(ingest::IngestArgs),
     /// Ask in SQL, once or interactively.

@@ -12,6 +12,7 @@ mod quarantine;
 mod repl;
 mod schema;
 mod serve;
+mod simulate;
 mod sql;
 mod survey;
 mod verify;
@@ -81,6 +82,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
 async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(config, args).await,
+        Command::Simulate(args) => simulate::run(config, args).await,
         Command::Ingest(args) => ingest::run(config, args).await,
         Command::Sql(args) => sql::run(config, args).await,
         Command::Get(args) => get::run(config, args).await,

@@ -6,4 +6,5 @@ mod ask;
 mod demo;
 mod keep;
 mod serve;
+mod simulate;
 mod support;

@@ -24,16 +24,19 @@ mod avro;
 mod bodies;
 mod calendar;
 mod camera;
+mod container;
 mod cutout;
 mod fields;
 mod fits;
 mod galaxy;
 mod glance;
 pub mod hostile;
+mod labels;
 mod light;
 mod lsst;
 mod objects;
 mod orbit;
+mod output;
 mod packets;
 mod plan;
 mod press;
@@ -41,6 +44,8 @@ mod psf;
 mod queue;
 mod random;
 mod resampled;
+mod roll;
+mod rows;
 mod schedule;
 mod selection;
 mod target;
@@ -53,11 +58,14 @@ mod ztf;
 
 use std::sync::Arc;
 
+pub use labels::{Label, Labels};
 pub use objects::TrueClass;
+pub use output::{Form, Written};
 pub use packets::Packets;
 pub use plan::{Plan, SimulationError, Survey};
 pub use press::SimulatedPacket;
 pub use queue::Delivery;
+pub use rows::{ObjectRows, RowBatch, Rows, SourceRows};
 pub use target::{BadTarget, Target};
 
 use press::Press;
@@ -85,6 +93,35 @@ impl Simulation {
     #[must_use]
     pub fn packets(&self) -> Packets {
         Packets::new(Arc::clone(&self.world), &*self.press)
+    }
+
+    /// The same packets in the same order, made by so many threads ahead of those that are asked for. Needs memory
+    /// for some fifty packets a thread.
+    #[must_use]
+    pub fn packets_on(&self, threads: usize) -> Packets {
+        Packets::on_threads(Arc::clone(&self.world), &*self.press, threads)
+    }
+
+    /// The truth about each object, body and artefact that alerts. No packets are made for it.
+    #[must_use]
+    pub fn labels(&self) -> Labels {
+        Labels::new(Arc::clone(&self.world))
+    }
+
+    /// The triggers of the packets that arrive on time or late, as flat rows in batches of this size. No packets are
+    /// made for it.
+    ///
+    /// ```
+    /// # use noctuary_simulator::{Plan, Simulation};
+    /// let simulation = Simulation::new(Plan { nights: 1, visits_per_night: 4, ..Plan::default() })?;
+    /// let batches: Vec<_> = simulation.rows(30).collect();
+    /// assert_eq!(batches.iter().map(|b| b.sources.len()).collect::<Vec<_>>(), [30, 30, 30, 10]);
+    /// assert!(!batches[0].objects.is_empty());
+    /// # Ok::<(), noctuary_simulator::SimulationError>(())
+    /// ```
+    #[must_use]
+    pub fn rows(&self, size: usize) -> Rows {
+        Rows::new(Arc::clone(&self.world), size)
     }
 
     /// How many packets there are. At the natural rate this goes through all visits, which takes a moment.

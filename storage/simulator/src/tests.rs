@@ -2,8 +2,14 @@
 
 mod compress;
 mod cutouts;
+mod files;
 mod history;
+mod hostile;
+mod order;
 mod read;
+mod rows;
+mod sky;
+mod versions;
 mod ztf;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -147,7 +147,7 @@ impl LsstMaker {
 
 impl<'a> Sight<'a> {
     /// A body that passes.
-    pub(super) fn of_body(world: &World, visit: &'a Visit, due: Due, body: &Body) -> Self {
+    pub(crate) fn of_body(world: &World, visit: &'a Visit, due: Due, body: &Body) -> Self {
         let at = body.at(visit.mjd);
         let mut stream = Stream::new(world.plan.seed, Purpose::Source, body.key, visit.id as u64 | 1 << 63);
         let bright = flux_of_magnitude(at.magnitude) * (1.0 + 0.1 * stream.normal());
@@ -172,7 +172,7 @@ impl<'a> Sight<'a> {
     }
 
     /// An artefact: it has an object of its own.
-    pub(super) fn of_artefact(world: &World, visit: &'a Visit, due: Due, number: u32) -> Self {
+    pub(crate) fn of_artefact(world: &World, visit: &'a Visit, due: Due, number: u32) -> Self {
         let (place, ra, dec, mut stream) = artefact(world, visit, number);
         let template = stream.log_between(10.0, 300_000.0);
         let error = visit.flux_error(template);

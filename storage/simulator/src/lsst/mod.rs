@@ -21,6 +21,7 @@ use crate::world::World;
 pub(crate) struct LsstPress {
     pub(crate) writer: Arc<alert::AlertWriter>,
     pub(crate) psf: PsfSize,
+    schema: Box<str>,
 }
 
 impl LsstPress {
@@ -43,12 +44,16 @@ impl LsstPress {
     /// For any schema of alerts, under the id that frames give it.
     pub(crate) fn of_schema(schema: &Schema, registry_id: u32) -> Option<Self> {
         let writer = Arc::new(alert::AlertWriter::new(schema, registry_id)?);
-        Some(Self { writer, psf: PsfSize::Full })
+        Some(Self { writer, psf: PsfSize::Full, schema: schema.json().into() })
     }
 }
 
 impl Press for LsstPress {
     fn maker(&self, world: &World) -> Box<dyn Maker> {
         Box::new(maker::LsstMaker::new(world, self))
+    }
+
+    fn schema_json(&self) -> &str {
+        &self.schema
     }
 }

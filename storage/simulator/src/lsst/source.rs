@@ -49,6 +49,13 @@ impl<'a> Sight<'a> {
     }
 }
 
+impl Sight<'_> {
+    /// The number of the source.
+    pub(crate) fn source_id(&self) -> i64 {
+        source_id(self.visit.night, self.visit.sequence, self.place.detector, self.counter)
+    }
+}
+
 /// Flags that are set now and then.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Flags {
@@ -194,7 +201,8 @@ impl Source {
     /// Measures what is seen.
     pub(crate) fn measure(mut sight: Sight<'_>) -> Self {
         let core = Core::measure(&mut sight);
-        let Sight { visit, place, counter, flux, error, template, trail, mut stream, .. } = sight;
+        let id = sight.source_id();
+        let Sight { visit, place, flux, error, template, trail, mut stream, .. } = sight;
         let Core { flags, snr, reliability, ra, dec, east, north, x_error, y_error, failed_badly } = core;
         let s = &mut stream;
         let known = |value: f64, is: bool| if is { value } else { f64::NAN };
@@ -223,7 +231,7 @@ impl Source {
         let footprint = 7.3 * libm::pow(snr, 0.38) * (visit.blur / 2.1).sqrt() * (1.0 + 0.08 * s.normal());
         let fitted = !flags.shape_failed;
         Self {
-            id: source_id(visit.night, visit.sequence, place.detector, counter),
+            id,
             visit: visit.id,
             detector: place.detector,
             object: sight.object,

@@ -19,7 +19,6 @@ use super::found::{Forced, Found, Sight};
 use super::name::{NAMES, name, number};
 use super::records::{Entry, Measured, Trigger};
 use super::scene::Scene;
-use super::schema::SYNC;
 use super::stamps::{Sight as StampSight, Stamps};
 use super::writer::{Alert, FileWriter, List};
 
@@ -175,8 +174,6 @@ impl ZtfMaker {
             format!("candid{candid}_ref.fits.gz"),
             format!("candid{candid}_pid{pid}_targ_{difference}.fits.gz"),
         ];
-        let mut sync = [0; SYNC];
-        Stream::new(world.plan.seed, Purpose::Sync, candid as u64, sending.delivery as u64 / 3).fill(&mut sync);
         let sign = if found.positive { "t" } else { "f" };
         let exposures = world.visits_of(visit.field).partition_point(|v| *v <= sending.visit) as i64;
         let trigger = Trigger {
@@ -186,10 +183,10 @@ impl ZtfMaker {
             since: start(first),
         };
         let (history, forced) = (&self.history, &self.forced);
-        let alert = Alert { object: &object, candid, trigger: &trigger, history, forced, files, sync };
+        let alert = Alert { object: &object, candid, trigger: &trigger, history, forced, files };
         let arrival = &world.visits[sending.arrival as usize];
         SimulatedPacket {
-            bytes: self.writer.packet(&alert, &self.stamps),
+            bytes: self.writer.packet(&alert, &self.stamps, world.plan.seed),
             alert_id: candid,
             object_id: Some(number(&object)),
             night: visit.night.digits(),

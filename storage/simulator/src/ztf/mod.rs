@@ -46,4 +46,8 @@ impl Press for ZtfPress {
     fn maker(&self, world: &World) -> Box<dyn Maker> {
         Box::new(maker::ZtfMaker::new(world, Arc::clone(&self.writer)))
     }
+
+    fn schema_json(&self) -> &str {
+        self.writer.schema().json()
+    }
 }

@@ -4,9 +4,9 @@ use noctuary_packet::cursor::put_long;
 use noctuary_packet::schema::{NodeId, Schema, Shape};
 
 use crate::avro::{Fill, RecordWriter, Slot};
+use crate::container::{Header, put_counted};
 
 use super::records::{Entry, Measured, Trigger, forced, history, trigger};
-use super::schema::{FileHead, SYNC};
 use super::stamps::{Stamp, Stamps};
 
 /// What one packet says, its stamps apart.
@@ -19,7 +19,6 @@ pub(super) struct Alert<'a> {
     pub(super) forced: &'a List,
     /// Names of the files with the stamps, in the order of [`Stamp`].
     pub(super) files: [String; 3],
-    pub(super) sync: [u8; SYNC],
 }
 
 /// Encoded records.
@@ -50,7 +49,7 @@ enum Part {
 
 /// Writes packets under one schema.
 pub(super) struct FileWriter {
-    head: FileHead,
+    schema: Schema,
     version: String,
     parts: Vec<(Part, Slot)>,
     trigger: RecordWriter<Trigger>,
@@ -61,8 +60,7 @@ pub(super) struct FileWriter {
 impl FileWriter {
     /// `None` if there is no schema of this version.
     pub(super) fn new(version: &str) -> Option<Self> {
-        let head = FileHead::new(version)?;
-        let schema = &head.schema;
+        let schema = super::schema::schema(version)?;
         let Shape::Record(fields) = &schema.node(NodeId::ROOT).shape else { return None };
         let parts = fields.iter().map(|field| {
             let part = match &*field.name {
@@ -78,15 +76,15 @@ impl FileWriter {
                 "cutoutDifference" => Part::Stamp(Stamp::Difference),
                 _ => Part::Unknown,
             };
-            (part, Slot::new(schema, field.node))
+            (part, Slot::new(&schema, field.node))
         });
         Some(Self {
             parts: parts.collect(),
-            trigger: RecordWriter::compile(schema, schema.find("candidate")?, trigger)?,
-            history: items(schema, "prv_candidates", history)?,
-            forced: items(schema, "fp_hists", forced),
+            trigger: RecordWriter::compile(&schema, schema.find("candidate")?, trigger)?,
+            history: items(&schema, "prv_candidates", history)?,
+            forced: items(&schema, "fp_hists", forced),
             version: version.to_owned(),
-            head,
+            schema,
         })
     }
 
@@ -107,13 +105,18 @@ impl FileWriter {
         }
     }
 
-    /// The file as transmitted.
-    pub(super) fn packet(&self, alert: &Alert<'_>, stamps: &Stamps) -> Vec<u8> {
+    /// The schema of the datums.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The file as transmitted; its marker follows from the seed and the id.
+    pub(super) fn packet(&self, alert: &Alert<'_>, stamps: &Stamps, seed: u64) -> Vec<u8> {
         let mut datum = Vec::with_capacity(64 << 10);
         for (part, slot) in &self.parts {
             self.part(part, slot, alert, stamps, &mut datum);
         }
-        self.head.file(&alert.sync, &datum)
+        Header::of_schema(self.schema.json(), seed, alert.candid as u64).with_record(&datum)
     }
 
     fn part(&self, part: &Part, slot: &Slot, alert: &Alert<'_>, stamps: &Stamps, out: &mut Vec<u8>) {
@@ -133,9 +136,7 @@ impl FileWriter {
             Part::Forced => list(slot, alert.forced, out),
             Part::Stamp(stamp) => {
                 counted(slot, alert.files[*stamp as usize].as_bytes(), out);
-                let bytes = stamps.get(*stamp);
-                put_long(out, bytes.len() as i64);
-                out.extend_from_slice(bytes);
+                put_counted(out, stamps.get(*stamp));
             }
             Part::Unknown => out.extend_from_slice(&slot.nothing),
         }
@@ -150,8 +151,7 @@ fn items<T>(schema: &Schema, path: &str, fill: impl Fn(&str) -> Option<Fill<T>>)
 /// Text or bytes behind their length; of a record of two fields, the first.
 fn counted(slot: &Slot, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&slot.before);
-    put_long(out, value.len() as i64);
-    out.extend_from_slice(value);
+    put_counted(out, value);
 }
 
 /// Null if there are none; else one block with all items, and the block of none that ends the list.
