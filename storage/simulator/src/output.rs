@@ -1,6 +1,7 @@
 //! Packets as files: what brokers and archives are fed with. Every file appears once it is whole, and the same plan
 //! makes the same files to the last byte.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -103,12 +104,15 @@ struct Output<'a> {
     written: Written,
 }
 
-/// A file that is being written, and which night or visit it is of.
-struct Open {
-    of: i64,
-    file: Part,
-    header: Option<Header>,
+/// A file that more packets go into.
+enum Open {
+    /// Of a visit.
+    Container { visit: i64, header: Header, file: Part<BufWriter<File>> },
+    /// Of a night.
+    Tar { night: i32, file: Part<Box<Tar>> },
 }
+
+type Tar = tar::Builder<GzEncoder<BufWriter<File>>>;
 
 impl Output<'_> {
     fn put(&mut self, form: Form, packet: &SimulatedPacket) -> io::Result<()> {
@@ -135,52 +139,55 @@ impl Output<'_> {
 
     fn alone(&mut self, packet: &SimulatedPacket, bytes: &[u8]) -> io::Result<()> {
         let path = self.folder.join(self.night.to_string()).join(name(packet, bytes, self.nth));
-        let mut part = Part::plain(&path)?;
-        part.write_all(bytes)?;
-        part.finish()?;
+        let mut file = Part::create(&path)?;
+        file.to.write_all(bytes)?;
         self.written.files += 1;
-        Ok(())
+        file.finish(|mut to| to.flush())
     }
 
     fn put_in_container(&mut self, packet: &SimulatedPacket, datum: &[u8]) -> io::Result<()> {
-        if self.open.as_ref().is_none_or(|open| open.of != packet.arrival_visit) {
+        let of = packet.arrival_visit;
+        if !matches!(&self.open, Some(Open::Container { visit, .. }) if *visit == of) {
             self.close()?;
-            let path = self.folder.join(self.night.to_string()).join(format!("{}.avro", packet.arrival_visit));
-            let header = Header::of_schema(self.schema, self.seed, packet.arrival_visit as u64);
-            let mut file = Part::plain(&path)?;
-            file.write_all(&header.bytes)?;
-            self.open = Some(Open { of: packet.arrival_visit, file, header: Some(header) });
+            let header = Header::of_schema(self.schema, self.seed, of as u64);
+            let mut file = Part::create(&self.folder.join(self.night.to_string()).join(format!("{of}.avro")))?;
+            file.to.write_all(&header.bytes)?;
+            self.open = Some(Open::Container { visit: of, header, file });
         }
-        if let Some(Open { file, header: Some(header), .. }) = &mut self.open {
+        if let Some(Open::Container { header, file, .. }) = &mut self.open {
             let mut block = Vec::with_capacity(datum.len() + 32);
             header.put_block(&mut block, 1, datum);
-            file.write_all(&block)?;
+            file.to.write_all(&block)?;
         }
         Ok(())
     }
 
     fn put_in_tar(&mut self, packet: &SimulatedPacket) -> io::Result<()> {
-        if self.open.as_ref().is_none_or(|open| open.of != i64::from(self.night)) {
+        if !matches!(&self.open, Some(Open::Tar { night, .. }) if *night == self.night) {
             self.close()?;
-            let path = self.folder.join(format!("{}_{}.tar.gz", self.survey.as_str(), self.night));
-            self.open = Some(Open { of: self.night.into(), file: Part::tar(&path)?, header: None });
+            let name = format!("{}_{}.tar.gz", self.survey.as_str(), self.night);
+            // Neither the time nor the machine goes into the header of such a stream.
+            let tar = |file| Box::new(tar::Builder::new(GzEncoder::new(file, Compression::fast())));
+            let file = Part::create(&self.folder.join(name))?.inside(tar);
+            self.open = Some(Open::Tar { night: self.night, file });
         }
-        let name = name(packet, &packet.bytes, self.nth);
-        if let Some(Open { file: Part { to: To::Tar(tar), .. }, .. }) = &mut self.open {
+        if let Some(Open::Tar { file, .. }) = &mut self.open {
             let mut header = tar::Header::new_ustar();
             header.set_size(packet.bytes.len() as u64);
             header.set_mode(0o644);
-            tar.append_data(&mut header, format!("{}/{name}", self.night), packet.bytes.as_slice())?;
+            let name = format!("{}/{}", self.night, name(packet, &packet.bytes, self.nth));
+            file.to.append_data(&mut header, name, packet.bytes.as_slice())?;
         }
         Ok(())
     }
 
     fn close(&mut self) -> io::Result<()> {
-        if let Some(open) = self.open.take() {
-            open.file.finish()?;
-            self.written.files += 1;
+        let Some(open) = self.open.take() else { return Ok(()) };
+        self.written.files += 1;
+        match open {
+            Open::Container { file, .. } => file.finish(|mut to| to.flush()),
+            Open::Tar { file, .. } => file.finish(|to| to.into_inner()?.finish()?.flush()),
         }
-        Ok(())
     }
 }
 
@@ -197,50 +204,31 @@ fn name(packet: &SimulatedPacket, bytes: &[u8], nth: u64) -> String {
 
 /// A file that gets its name when it is finished. Its first name begins with a dot, which those who look for alerts
 /// pass by.
-struct Part {
-    to: To,
+struct Part<W> {
+    to: W,
     part: PathBuf,
     path: PathBuf,
 }
 
-enum To {
-    Plain(BufWriter<File>),
-    Tar(Box<tar::Builder<GzEncoder<BufWriter<File>>>>),
-}
-
-impl Part {
-    fn plain(path: &Path) -> io::Result<Self> {
-        let (file, part) = Self::start(path)?;
-        Ok(Self { to: To::Plain(file), part, path: path.to_owned() })
-    }
-
-    fn tar(path: &Path) -> io::Result<Self> {
-        let (file, part) = Self::start(path)?;
-        // Neither the time nor the machine goes into the header of such a stream.
-        let tar = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
-        Ok(Self { to: To::Tar(Box::new(tar)), part, path: path.to_owned() })
-    }
-
-    fn start(path: &Path) -> io::Result<(BufWriter<File>, PathBuf)> {
-        let mut name = std::ffi::OsString::from(".");
+impl Part<BufWriter<File>> {
+    fn create(path: &Path) -> io::Result<Self> {
+        let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(".part");
         let part = path.with_file_name(name);
-        Ok((BufWriter::with_capacity(1 << 18, File::create(&part)?), part))
+        let to = BufWriter::with_capacity(1 << 18, File::create(&part)?);
+        Ok(Self { to, part, path: path.to_owned() })
+    }
+}
+
+impl<W> Part<W> {
+    /// The same file with something around the writer.
+    fn inside<V>(self, around: impl FnOnce(W) -> V) -> Part<V> {
+        Part { to: around(self.to), part: self.part, path: self.path }
     }
 
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.to {
-            To::Plain(file) => file.write_all(bytes),
-            To::Tar(tar) => tar.get_mut().write_all(bytes),
-        }
-    }
-
-    fn finish(self) -> io::Result<()> {
-        match self.to {
-            To::Plain(mut file) => file.flush()?,
-            To::Tar(tar) => tar.into_inner()?.finish()?.flush()?,
-        }
+    fn finish(self, end: impl FnOnce(W) -> io::Result<()>) -> io::Result<()> {
+        end(self.to)?;
         fs::rename(self.part, self.path)
     }
 }

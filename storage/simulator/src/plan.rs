@@ -93,8 +93,8 @@ pub struct Plan {
     /// Where the first of the fields are. The deep drilling fields follow, then places of the wide survey.
     pub targets: Vec<Target>,
     /// Degrees around the middle of a field within which its objects lie, 0.01 to the radius of the camera (1.35 for
-    /// LSST), which it is without this. Crowds them: 0.2 puts the alerts of a field in one HEALPix pixel of order 7
-    /// or a few.
+    /// LSST), which it is without this. Crowds them: 0.1 puts the alerts of a visit on one detector of LSST or four,
+    /// and in one HEALPix pixel of order 7 or four.
     pub field_radius: Option<f64>,
     /// Mean size of a packet in bytes, reached to a few per cent through the length of history and, below 250,000,
     /// smaller star images in the cutouts. Without it, objects have a year of history with one visit in a clear night.

@@ -41,7 +41,7 @@ const MOST_PER_FIELD: u32 = 200_000;
 Examples:
   noctuary simulate --nights 2 alerts                       a folder for each night, a file for each packet
   noctuary simulate --nights 30 --rate 1000 --packet-size 82kB --form tar nights/
-  noctuary simulate --field cosmos --field-radius 0.2 --rate 1000 --visits 100 archive:
+  noctuary simulate --field cosmos --field-radius 0.1 --rate 1100 --visits 100 archive:
   noctuary simulate --late 0.05 --duplicates 0.02 --revisions 0.01 --labels truth.parquet archive:
   noctuary simulate --hostile all --nights 1 bad/           packets that have to be refused
   noctuary simulate --form rows --rate natural --objects 1000000 --fields 200 --nights 30 rows/
