@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
 use super::{
-    cutout, demo, get, ingest, ledger, log, nights, quarantine, questions, schema, serve, sql, survey, verify,
+    cutout, demo, get, ingest, ledger, log, nights, quarantine, questions, schema, serve, simulate, sql, survey, verify,
 };
 use crate::bytesize::ByteSize;
 use crate::config::Given;
@@ -81,6 +81,7 @@ impl Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Demo(demo::DemoArgs),
+    Simulate(Box<simulate::SimulateArgs>),
     Ingest(ingest::IngestArgs),
     Sql(sql::SqlArgs),
     Questions(questions::QuestionsArgs),
@@ -106,6 +107,7 @@ impl Command {
             Self::Schema(args) => {
                 matches!(args.command, schema::SchemaCommand::Show { .. } | schema::SchemaCommand::Diff { .. })
             }
+            Self::Simulate(args) => args.out != simulate::ARCHIVE,
             Self::Survey(args) => matches!(args.command, survey::SurveyCommand::Show { .. }),
             _ => false,
         }

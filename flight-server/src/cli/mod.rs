@@ -13,6 +13,7 @@ mod questions;
 mod repl;
 mod schema;
 mod serve;
+mod simulate;
 mod sql;
 mod survey;
 mod verify;
@@ -86,6 +87,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
 async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(config, args).await,
+        Command::Simulate(args) => simulate::run(config, args).await,
         Command::Ingest(args) => ingest::run(config, args).await,
         Command::Sql(args) => sql::run(config, args).await,
         Command::Questions(args) => questions::run(config, args).await,

@@ -7,4 +7,5 @@ mod demo;
 mod keep;
 mod rights;
 mod serve;
+mod simulate;
 mod support;

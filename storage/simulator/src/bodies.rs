@@ -1,8 +1,9 @@
 //! Bodies of the solar system.
 
+use crate::fields::Field;
+use crate::objects::Sky;
 use crate::orbit::{Elements, SUN, State, Vector, earth};
 use crate::random::{Purpose, Stream};
-use crate::visits::Field;
 
 /// Nights for which a set of bodies stays in a field.
 pub(crate) const STAY: u32 = 3;
@@ -39,9 +40,9 @@ pub(crate) struct Ephemeris {
 
 impl Body {
     /// The `nth` body that is in a field around the middle of a stay (MJD). No two have the same number.
-    pub(crate) fn new(seed: u64, field: &Field, number: u64, middle: f64) -> Self {
-        let mut stream = Stream::new(seed, Purpose::Body, number, 0);
-        let place = crate::camera::point_in_cap(stream.uniform() * 0.8, stream.uniform());
+    pub(crate) fn new(sky: &Sky, field: &Field, number: u64, middle: f64) -> Self {
+        let mut stream = Stream::new(sky.seed, Purpose::Body, number, 0);
+        let place = crate::camera::point_in_cap(sky.radius, stream.uniform() * 0.8, stream.uniform());
         let (ra, dec) = field.centre.to_sky(place);
         let towards = Vector::towards(ra, dec);
         let here = earth(middle).place;
@@ -62,14 +63,19 @@ impl Body {
             .plus(outwards, speed * 0.1 * stream.normal())
             .plus(upwards, speed * 0.08 * stream.normal());
         let state = State { place, velocity };
-        let (designation, packed) = designations(seed, number);
+        let (designation, packed) = designations(sky.seed, number);
         let id = packed.bytes().fold(0, |id, byte| id << 8 | i64::from(byte));
-        let visible = stream.between(18.5, 23.5);
+        let visible = stream.between(18.5, 23.5) - 2.5 * libm::log10(sky.brightness);
         let magnitude = visible - 5.0 * libm::log10(place.length() * distance);
         Self { key: number, id, designation, packed, epoch: middle, elements: Elements::of(state), state, magnitude }
     }
 
-    /// Where it is at a time within the stay.
+    /// Right ascension and declination in degrees at a time within the stay.
+    pub(crate) fn towards(&self, mjd: f64) -> (f64, f64) {
+        self.state.after(mjd - self.epoch).place.plus(earth(mjd).place, -1.0).angles()
+    }
+
+    /// Where it is at a time within the stay, and how bright.
     pub(crate) fn at(&self, mjd: f64) -> Ephemeris {
         let from_sun = self.state.after(mjd - self.epoch);
         let here = earth(mjd);
@@ -126,8 +132,10 @@ mod tests {
     #[test]
     fn bodies_move_through_their_field_on_ellipses() {
         let plan = Plan { fields: 7, ..Plan::default() };
-        for (number, field) in (0..).zip(crate::visits::fields(&plan).iter().cycle().take(70)) {
-            let body = Body::new(1, field, number, 61_354.0);
+        let sky = Sky { seed: 1, begin: 61_353.0, end: 61_356.0, brightness: 1.0, radius: 1.35 };
+        for (number, field) in (0..).zip(crate::fields::fields(&plan).iter().cycle().take(70)) {
+            let body = Body::new(&sky, field, number, 61_354.0);
+            assert_eq!(body.towards(61_354.1), (body.at(61_354.1).ra, body.at(61_354.1).dec));
             let (e, a) = (body.elements.eccentricity, body.elements.semi_major);
             assert!(e < 0.6 && (1.2..7.0).contains(&a), "{body:?}");
             let (before, now, after) = (body.at(61_353.9), body.at(61_354.0), body.at(61_354.1));

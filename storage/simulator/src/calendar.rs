@@ -1,5 +1,7 @@
 //! Nights, times and the numbers that LSST makes of them.
 
+use crate::telescope::Telescope;
+
 /// Days since 1970-01-01 of a date of the Gregorian calendar.
 ///
 /// Counted in eras of 400 years that begin in March, so that the leap day comes last.
@@ -52,13 +54,16 @@ impl NightOf {
         Self(self.0 + nights)
     }
 
-    /// Middle of the exposure as Modified Julian Date, TAI. The first begins at 23:45 UTC, the others follow every 39 s.
-    pub(crate) fn midpoint(self, sequence: u32) -> f64 {
+    /// Modified Julian Date (UTC) of 0h of its date.
+    pub(crate) fn mjd(self) -> f64 {
         const MJD_OF_1970: i64 = 40_587;
-        const EVENING: f64 = 0.99;
-        const TAI_AHEAD_OF_UTC: f64 = 37.0;
-        let seconds = f64::from(sequence) * VISIT_SECONDS + TAI_AHEAD_OF_UTC;
-        (self.0 + MJD_OF_1970) as f64 + EVENING + seconds / 86_400.0
+        (self.0 + MJD_OF_1970) as f64
+    }
+
+    /// Middle of an exposure of a telescope as Modified Julian Date, TAI.
+    pub(crate) fn midpoint(self, telescope: &Telescope, sequence: u32) -> f64 {
+        let seconds = f64::from(sequence) * telescope.pace + TAI_AHEAD_OF_UTC;
+        self.mjd() + telescope.evening + seconds / 86_400.0
     }
 
     /// `2026110900012`.
@@ -67,8 +72,8 @@ impl NightOf {
     }
 }
 
-/// Time from one visit to the next.
-pub(crate) const VISIT_SECONDS: f64 = 39.0;
+/// TAI less UTC in seconds, since 2017.
+pub(crate) const TAI_AHEAD_OF_UTC: f64 = 37.0;
 
 /// Largest running number that fits the id of a source.
 pub(crate) const MAX_COUNTER: u32 = (1 << 19) - 1;
@@ -113,7 +118,7 @@ mod tests {
     fn midpoints_lie_in_their_night() {
         let night = NightOf::from_digits(20_260_407).unwrap();
         for sequence in [1, 500, 1_000] {
-            let since_noon = night.midpoint(sequence) - 61_137.5;
+            let since_noon = night.midpoint(&Telescope::LSST, sequence) - 61_137.5;
             assert!((0.0..1.0).contains(&since_noon));
         }
     }

@@ -2,19 +2,48 @@
 
 use crate::random::fraction;
 
-/// Detectors along one side of the focal plane: five rafts of three.
-const ACROSS: f64 = 15.0;
-/// From one detector to the next, in radians: 0.2257 degrees.
-const PITCH: f64 = 0.2257 * RADIAN;
-/// Columns and rows of a detector.
-const PIXELS: (f64, f64) = (4_072.0, 4_000.0);
-/// Side of a pixel in arcseconds.
+/// Side of a pixel of LSST's camera in arcseconds.
 pub(crate) const PIXEL: f64 = 0.2;
 /// A degree in radians.
 pub(crate) const RADIAN: f64 = std::f64::consts::PI / 180.0;
-/// Radius in degrees around the pointing within which every place falls on a detector, whatever the rotation: the
-/// rafts missing at the corners begin at 1.43.
-pub(crate) const RADIUS: f64 = 1.35;
+
+/// How the detectors of a camera lie: in a square of columns and rows, of which the corners may be missing.
+#[derive(Debug)]
+pub(crate) struct Camera {
+    /// Detectors along one side of the focal plane.
+    pub(crate) across: f64,
+    /// From one detector to the next, in radians.
+    pub(crate) pitch: f64,
+    /// Columns and rows of a detector, and the side of a pixel in arcseconds.
+    pub(crate) pixels: (f64, f64),
+    pub(crate) pixel: f64,
+    /// Radius in degrees around the pointing within which every place falls on a detector, whatever the rotation.
+    pub(crate) radius: f64,
+    /// The survey's number of the detector in a column and row of the square.
+    pub(crate) number: fn(u32, u32) -> u32,
+}
+
+impl Camera {
+    /// Five rafts of three along a side, none at the corners: those begin 1.43 degrees from the middle.
+    pub(crate) const LSST: Self = Self {
+        across: 15.0,
+        pitch: 0.2257 * RADIAN,
+        pixels: (4_072.0, 4_000.0),
+        pixel: PIXEL,
+        radius: 1.35,
+        number: detector,
+    };
+
+    /// Sixteen detectors in a square of four, each read out through four channels.
+    pub(crate) const ZTF: Self = Self {
+        across: 8.0,
+        pitch: 0.9 * RADIAN,
+        pixels: (3_072.0, 3_080.0),
+        pixel: 1.01,
+        radius: 3.5,
+        number: channel,
+    };
+}
 
 /// The middle of a field, and tangent-plane coordinates about it.
 #[derive(Debug, Clone, Copy)]
@@ -49,11 +78,11 @@ impl Centre {
     }
 }
 
-/// A point of the tangent plane, uniform on the sphere within [`RADIUS`], from two uniform numbers.
+/// A point of the tangent plane, uniform on the sphere within a radius in degrees, from two uniform numbers.
 ///
 /// Equal areas of a cap lie between equal steps of the cosine of the distance to its middle.
-pub(crate) fn point_in_cap(u: f64, v: f64) -> (f64, f64) {
-    let edge = libm::cos(RADIUS * RADIAN);
+pub(crate) fn point_in_cap(radius: f64, u: f64, v: f64) -> (f64, f64) {
+    let edge = libm::cos(radius * RADIAN);
     let cosine = 1.0 - u * (1.0 - edge);
     let tangent = (1.0 - cosine * cosine).sqrt() / cosine;
     let (sin, cos) = libm::sincos(std::f64::consts::TAU * v);
@@ -63,6 +92,7 @@ pub(crate) fn point_in_cap(u: f64, v: f64) -> (f64, f64) {
 /// How the camera was turned and shifted in a visit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Aim {
+    camera: &'static Camera,
     /// Angle of the focal plane's y axis east of north, in radians.
     pub(crate) angle: f64,
     pub(crate) sin: f64,
@@ -80,27 +110,33 @@ pub(crate) struct Place {
 }
 
 impl Aim {
-    pub(crate) fn new(angle: f64, shift: (f64, f64)) -> Self {
+    pub(crate) fn new(camera: &'static Camera, angle: f64, shift: (f64, f64)) -> Self {
         let (sin, cos) = libm::sincos(angle);
-        Self { angle, sin, cos, shift }
+        Self { camera, angle, sin, cos, shift }
     }
 
     /// The detector and pixel on which a point of the tangent plane falls.
     pub(crate) fn place(&self, (xi, eta): (f64, f64)) -> Place {
         let (east, north) = (xi - self.shift.0, eta - self.shift.1);
         // Seen from behind, as the images are: x runs against right ascension.
-        let across = (self.sin * north - self.cos * east) / PITCH + ACROSS / 2.0;
-        let up = (self.sin * east + self.cos * north) / PITCH + ACROSS / 2.0;
-        let (column, row) = (across.floor().clamp(0.0, 14.0), up.floor().clamp(0.0, 14.0));
+        let Camera { across: count, pitch, pixels, number, .. } = *self.camera;
+        let across = (self.sin * north - self.cos * east) / pitch + count / 2.0;
+        let up = (self.sin * east + self.cos * north) / pitch + count / 2.0;
+        let (column, row) = (across.floor().clamp(0.0, count - 1.0), up.floor().clamp(0.0, count - 1.0));
         Place {
-            detector: detector(column as u32, row as u32),
-            x: (across - column).clamp(0.0, 1.0) * PIXELS.0,
-            y: (up - row).clamp(0.0, 1.0) * PIXELS.1,
+            detector: number(column as u32, row as u32),
+            x: (across - column).clamp(0.0, 1.0) * pixels.0,
+            y: (up - row).clamp(0.0, 1.0) * pixels.1,
         }
     }
 }
 
-/// Number of the detector: raft by raft and row by row, with no raft at the corners; 0 to 188.
+/// ZTF's number of a readout channel: four to a detector, detectors row by row; 0 to 63.
+fn channel(column: u32, row: u32) -> u32 {
+    (row / 2 * 4 + column / 2) * 4 + row % 2 * 2 + column % 2
+}
+
+/// LSST's number of a detector: raft by raft and row by row, with no raft at the corners; 0 to 188.
 fn detector(column: u32, row: u32) -> u32 {
     let (raft_column, raft_row) = (column / 3, row / 3);
     let raft = match raft_row {
@@ -120,7 +156,7 @@ mod tests {
         for (ra, dec) in [(9.45, -44.0), (359.99, -0.1), (0.0, 0.0), (150.1, 2.2), (30.0, -89.5)] {
             let centre = Centre::new(ra, dec);
             for (u, v) in [(0.0, 0.0), (0.5, 0.1), (1.0, 0.4), (0.9, 0.77)] {
-                let point = point_in_cap(u, v);
+                let point = point_in_cap(1.35, u, v);
                 let (at_ra, at_dec) = centre.to_sky(point);
                 assert!((0.0..360.0).contains(&at_ra) && (-90.0..=90.0).contains(&at_dec));
                 let back = centre.onto_plane(at_ra, at_dec).unwrap();
@@ -134,8 +170,8 @@ mod tests {
         // Half of the area of a small cap lies within its radius over the root of two.
         let mut inner = 0;
         for i in 0..10_000 {
-            let (xi, eta) = point_in_cap(f64::from(i) / 10_000.0, f64::from(i) * 0.618);
-            inner += i32::from((xi * xi + eta * eta).sqrt() < RADIUS * RADIAN / 2_f64.sqrt());
+            let (xi, eta) = point_in_cap(1.35, f64::from(i) / 10_000.0, f64::from(i) * 0.618);
+            inner += i32::from((xi * xi + eta * eta).sqrt() < 1.35 * RADIAN / 2_f64.sqrt());
         }
         assert!((4_990..=5_010).contains(&inner), "{inner}");
     }

@@ -33,6 +33,16 @@ impl Header {
         self.card(format_args!("{keyword:<8}= {quoted:<20}"), comment)
     }
 
+    /// A number without a word on it.
+    pub(crate) fn bare(self, keyword: &str, value: impl std::fmt::Display) -> Self {
+        self.right(keyword, value, "")
+    }
+
+    /// A card as it stands.
+    pub(crate) fn free(self, card: &str) -> Self {
+        self.card(format_args!("{card}"), "")
+    }
+
     fn card(mut self, card: std::fmt::Arguments<'_>, comment: &str) -> Self {
         let start = self.bytes.len();
         // Writing to memory cannot fail.

@@ -1,8 +1,5 @@
 //! Streams of numbers that depend on nothing but the seed and on what they are for.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
-
 /// What a stream is for; two purposes never share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
@@ -19,34 +16,55 @@ pub(crate) enum Purpose {
     Artefact,
     Pixels,
     Psf,
+    Delivery,
+    Damage,
+    Program,
+    Channel,
+    Scene,
+    Sync,
 }
 
 /// Numbers for one purpose about one thing, or about one thing at one time.
 ///
 /// Because each thing has its own stream, a record can be made again at any time, in any order and on any thread, and
-/// is the same to the last bit.
+/// is the same to the last bit. The generator is xoshiro256++ (Blackman and Vigna 2021), which costs nothing to start:
+/// most streams are asked for a handful of numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Stream {
-    rng: ChaCha8Rng,
+    state: [u64; 4],
     spare: [f32; 4],
     left: usize,
 }
 
 impl Stream {
     pub(crate) fn new(seed: u64, purpose: Purpose, thing: u64, time: u64) -> Self {
-        let mut key = [0; 32];
-        for (place, word) in key.chunks_exact_mut(8).zip([seed, purpose as u64, thing, time]) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        Self { rng: ChaCha8Rng::from_seed(key), spare: [0.0; 4], left: 0 }
+        let words = [seed, purpose as u64, thing, time];
+        let key = words.iter().fold(0, |key: u64, word| scramble(key.wrapping_add(GOLDEN) ^ scramble(*word)));
+        let mut count = key;
+        let state = [(); 4].map(|()| {
+            count = count.wrapping_add(GOLDEN);
+            scramble(count)
+        });
+        Self { state, spare: [0.0; 4], left: 0 }
     }
 
     pub(crate) fn word(&mut self) -> u64 {
-        self.rng.next_u64()
+        let s = &mut self.state;
+        let word = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+        let shifted = s[1] << 17;
+        s[2] ^= s[0];
+        s[3] ^= s[1];
+        s[1] ^= s[2];
+        s[0] ^= s[3];
+        s[2] ^= shifted;
+        s[3] = s[3].rotate_left(45);
+        word
     }
 
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
-        self.rng.fill_bytes(bytes);
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.word().to_le_bytes()[..chunk.len()]);
+        }
     }
 
     /// Uniform in `[0, 1)`.
@@ -79,6 +97,16 @@ impl Stream {
         self.left -= 1;
         f64::from(self.spare[self.left])
     }
+}
+
+/// 2^64 over the golden ratio: steps of it visit all words, far from each other.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Lets every bit of a word decide about every other (the last step of SplitMix64, Steele et al. 2014).
+fn scramble(word: u64) -> u64 {
+    let word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word >> 31
 }
 
 /// Four uncorrelated deviates with mean 0 and variance 1 from 64 random bits.
@@ -129,6 +157,15 @@ mod tests {
                 assert!((sums[i][j] - expected).abs() < 0.03, "{sums:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_generator_is_the_published_one() {
+        let mut stream = Stream { state: [1, 2, 3, 4], spare: [0.0; 4], left: 0 };
+        let first: Vec<_> = (0..4).map(|_| stream.word()).collect();
+        // By hand: rotl(1 + 4, 23) + 1 is the first.
+        assert_eq!(first[..2], [41_943_041, 58_720_359]);
+        assert_eq!(scramble(GOLDEN), 0xe220_a839_7b1d_cdaf, "SplitMix64 from seed 0");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Which things become alerts in a visit.
 
+use std::sync::Arc;
+
 use crate::bodies::{Body, STAY};
-use crate::camera::RADIUS;
-use crate::light::Light;
+use crate::camera::RADIAN;
+use crate::glance::Glance;
+use crate::light::Course;
 use crate::random::{Purpose, Stream};
-use crate::source::Glance;
 use crate::visits::Visit;
 use crate::world::World;
 
@@ -22,8 +24,8 @@ pub(crate) enum Subject {
 /// Bodies that are in a field at present.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Passing {
-    stay: Option<u32>,
-    pub(crate) bodies: Vec<Body>,
+    pub(crate) stay: Option<u32>,
+    pub(crate) bodies: Arc<[Body]>,
 }
 
 impl Passing {
@@ -34,34 +36,21 @@ impl Passing {
         if self.stay == Some(stay) {
             return;
         }
-        let share = world.plan.solar_system_share;
-        let wanted = (f64::from(world.plan.alerts_per_visit) * share * 1.6).ceil() as u64;
-        let count = if share > 0.0 { wanted + 2 } else { 0 };
-        let set = u64::from(stay) * u64::from(world.plan.fields) + u64::from(visit.field);
-        let middle = world.first_night.plus(i64::from(stay * STAY) + 1).midpoint(0).round();
+        let plan = &world.plan;
+        let alerts = if plan.natural_rate {
+            world.members.iter().map(ExactSizeIterator::len).max().unwrap_or(0) as f64 * 0.3
+        } else {
+            f64::from(plan.alerts_per_visit)
+        };
+        let wanted = (alerts * plan.solar_system_share * 1.6).ceil() as u64;
+        let count = if plan.solar_system_share > 0.0 { wanted + 2 } else { 0 };
+        let set = u64::from(stay) * u64::from(plan.fields) + u64::from(visit.field);
+        let middle = world.first_night.plus(i64::from(stay * STAY) + 1).midpoint(world.telescope, 0).round();
         let field = &world.fields[visit.field as usize];
+        let body = |n| Body::new(&world.sky, field, set * count + n, middle);
         self.stay = Some(stay);
-        self.bodies = (0..count).map(|n| Body::new(world.plan.seed, field, set * count + n, middle)).collect();
+        self.bodies = (0..count).map(body).collect();
     }
-}
-
-/// As many as the plan asks for, no more and no fewer.
-pub(crate) fn select(world: &World, visit: &Visit, passing: &Passing) -> Selection {
-    let plan = &world.plan;
-    let mut stream = Stream::new(plan.seed, Purpose::Selection, visit.id as u64, 0);
-    let count = plan.alerts_per_visit as usize;
-    // The mean over many visits is the share, whatever the rounding of one.
-    let mut share = |share: f64| (f64::from(plan.alerts_per_visit) * share + stream.uniform()).floor() as usize;
-    let (bodies, artefacts) = (share(plan.solar_system_share), share(plan.bogus_share));
-
-    let mut subjects = bodies_in_view(world, visit, passing, bodies.min(count));
-    let artefacts = artefacts.min(count - subjects.len());
-    let wanted = count - subjects.len() - artefacts;
-    let (objects, candidates) = objects_in_view(world, visit, wanted);
-    let missing = wanted - objects.len();
-    subjects.extend(objects.into_iter().map(Subject::Object));
-    subjects.extend((0..).take(artefacts + missing).map(Subject::Artefact));
-    Selection { subjects, candidates }
 }
 
 /// What becomes an alert.
@@ -72,15 +61,50 @@ pub(crate) struct Selection {
     pub(crate) candidates: usize,
 }
 
+/// As many as the plan asks for, no more and no fewer; at the natural rate, everything.
+pub(crate) fn select(world: &World, visit: &Visit, passing: &Passing) -> Selection {
+    let plan = &world.plan;
+    if plan.natural_rate {
+        return select_all(world, visit, passing);
+    }
+    let count = plan.alerts_per_visit as usize;
+    let bodies = plan.part(plan.solar_system_share, count, visit.id, 0);
+    let artefacts = plan.part(plan.bogus_share, count, visit.id, 1);
+
+    let mut subjects = bodies_in_view(world, visit, passing, bodies);
+    let artefacts = artefacts.min(count - subjects.len());
+    let wanted = count - subjects.len() - artefacts;
+    let (objects, candidates) = objects_in_view(world, visit, wanted);
+    let missing = wanted - objects.len();
+    subjects.extend(objects.into_iter().map(Subject::Object));
+    subjects.extend((0..).take(artefacts + missing).map(Subject::Artefact));
+    Selection { subjects, candidates }
+}
+
+fn select_all(world: &World, visit: &Visit, passing: &Passing) -> Selection {
+    let plan = &world.plan;
+    let (objects, candidates) = objects_in_view(world, visit, usize::MAX);
+    let others = 1.0 - plan.solar_system_share - plan.bogus_share;
+    let part = |share: f64, nth| {
+        let times = share / others;
+        candidates * times.floor() as usize + plan.part(times - times.floor(), candidates, visit.id, nth)
+    };
+    let (bodies, artefacts) = (part(plan.solar_system_share, 0), part(plan.bogus_share, 1));
+    let mut subjects = bodies_in_view(world, visit, passing, bodies);
+    subjects.extend(objects.into_iter().map(Subject::Object));
+    subjects.extend((0..).take(artefacts).map(Subject::Artefact));
+    Selection { subjects, candidates }
+}
+
 fn bodies_in_view(world: &World, visit: &Visit, passing: &Passing, wanted: usize) -> Vec<Subject> {
     if wanted == 0 {
         return Vec::new();
     }
     let centre = world.fields[visit.field as usize].centre;
-    let edge = libm::tan(RADIUS * crate::camera::RADIAN);
+    let edge = libm::tan(world.telescope.camera.radius * RADIAN);
     let in_view = passing.bodies.iter().zip(0..).filter(|(body, _)| {
-        let at = body.at(visit.mjd);
-        centre.onto_plane(at.ra, at.dec).is_some_and(|(xi, eta)| xi * xi + eta * eta < edge * edge)
+        let (ra, dec) = body.towards(visit.mjd);
+        centre.onto_plane(ra, dec).is_some_and(|(xi, eta)| xi * xi + eta * eta < edge * edge)
     });
     let ranked = in_view.map(|(body, index)| {
         let rank = Stream::new(world.plan.seed, Purpose::Selection, visit.id as u64, body.key + 1).word();
@@ -89,23 +113,23 @@ fn bodies_in_view(world: &World, visit: &Visit, passing: &Passing, wanted: usize
     first(ranked.collect(), wanted).map(Subject::Body).collect()
 }
 
-/// Transients first, then as it comes; constant stars make up what is missing.
+/// Transients first, then as it comes; constant stars make up what is missing of a number.
 fn objects_in_view(world: &World, visit: &Visit, wanted: usize) -> (Vec<u32>, usize) {
     let mut detected = Vec::new();
     let mut constant = Vec::new();
-    for number in &world.members[visit.field as usize] {
-        let object = &world.objects[*number as usize];
-        if Glance::is_hopeless(object, visit) {
-            continue;
-        }
-        let glance = Glance::new(world.plan.seed, object, visit);
+    for number in world.members[visit.field as usize].clone() {
+        let object = &world.objects[number as usize];
+        let Some(glance) = Glance::at(world.plan.seed, object, visit) else { continue };
         if glance.detected {
-            detected.push(((!object.light.is_transient(), glance.rank), *number));
-        } else if matches!(object.light, Light::Constant { .. }) {
-            constant.push((glance.rank, *number));
+            detected.push(((!object.light.is_transient(), glance.rank), number));
+        } else if matches!(object.light.course, Course::Constant { .. }) {
+            constant.push((glance.rank, number));
         }
     }
     let candidates = detected.len();
+    if wanted == usize::MAX {
+        return (detected.into_iter().map(|(_, number)| number).collect(), candidates);
+    }
     let mut chosen: Vec<u32> = first(detected, wanted).collect();
     let missing = wanted - chosen.len();
     chosen.extend(first(constant, missing));
@@ -118,6 +142,5 @@ fn first<R: Ord, N: Ord>(mut ranked: Vec<(R, N)>, wanted: usize) -> impl Iterato
         ranked.select_nth_unstable(wanted);
         ranked.truncate(wanted);
     }
-    ranked.sort_unstable();
     ranked.into_iter().map(|(_, number)| number)
 }

@@ -1,9 +1,9 @@
-//! When the telescope looked where, and what the sky was like.
+//! One exposure, and what the sky was like in it.
 
 use crate::calendar::NightOf;
-use crate::camera::{Aim, Centre, RADIAN};
-use crate::plan::Plan;
+use crate::camera::{Aim, RADIAN};
 use crate::random::{Purpose, Stream, fraction};
+use crate::telescope::Telescope;
 
 /// A filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,53 +17,10 @@ impl Band {
     }
 }
 
-/// A pointing.
-#[derive(Debug, Clone)]
-pub(crate) struct Field {
-    pub(crate) centre: Centre,
-    pub(crate) target: &'static str,
-    reason: [String; 6],
-}
-
-impl Field {
-    /// Why the scheduler chose it.
-    pub(crate) fn reason(&self, band: Band) -> &str {
-        &self.reason[band.0]
-    }
-}
-
-/// The deep drilling fields, in degrees, those of the southern spring first.
-const DEEP: [(&str, f64, f64); 6] = [
-    ("ddf_elaiss1", 9.45, -44.025),
-    ("ddf_xmm_lss", 35.575, -4.82),
-    ("ddf_ecdfs", 52.98, -28.117),
-    ("ddf_edfs_a", 58.9, -49.315),
-    ("ddf_edfs_b", 63.6, -47.6),
-    ("ddf_cosmos", 150.11, 2.23),
-];
-
-/// The deep fields first, then places anywhere in the wide survey.
-pub(crate) fn fields(plan: &Plan) -> Vec<Field> {
-    let wide = |index: u64| {
-        let mut stream = Stream::new(plan.seed, Purpose::Field, index, 0);
-        let (south, north) = (libm::sin(-70.0 * RADIAN), libm::sin(5.0 * RADIAN));
-        let ra = stream.between(0.0, 360.0);
-        let dec = libm::asin(stream.between(south, north)) / RADIAN;
-        let reason = Band::NAMES.map(|band| format!("template_blob_{band}_33.0"));
-        Field { centre: Centre::new(ra, dec), target: "lowdust", reason }
-    };
-    let deep = DEEP.map(|(name, ra, dec)| Field {
-        centre: Centre::new(ra, dec),
-        target: name,
-        reason: Band::NAMES.map(|_| name.to_owned()),
-    });
-    let count = plan.fields as usize;
-    deep.into_iter().chain((0..).map(wide)).take(count).collect()
-}
-
 /// One exposure.
 #[derive(Debug, Clone)]
 pub(crate) struct Visit {
+    pub(crate) telescope: &'static Telescope,
     pub(crate) id: i64,
     pub(crate) night: NightOf,
     pub(crate) sequence: u32,
@@ -76,6 +33,8 @@ pub(crate) struct Visit {
     pub(crate) blur: f64,
     /// Variance of the sky in one pixel, nJy squared.
     pub(crate) sky: f64,
+    /// What the sky adds to the variance of the flux of a point source, nJy squared.
+    background: f64,
 }
 
 /// Second moments of an image.
@@ -86,39 +45,52 @@ pub(crate) struct Moments {
     pub(crate) xy: f64,
 }
 
-/// Seconds of exposure.
-pub(crate) const EXPOSURE: f64 = 30.0;
 /// Variance that a nanojansky adds to its pixel, in nJy squared.
 pub(crate) const SHOT: f64 = 0.6;
 
 impl Visit {
-    fn new(seed: u64, night: NightOf, sequence: u32, field: u32, band: Band) -> Self {
-        /// Full width at half maximum of a good night in arcseconds, and variance of the sky, by band.
-        const WIDTH: [f64; 6] = [1.0, 0.95, 0.9, 0.87, 0.85, 0.85];
-        const SKY: [f64; 6] = [3_500.0, 430.0, 750.0, 930.0, 3_300.0, 20_000.0];
+    pub(crate) fn new(
+        telescope: &'static Telescope,
+        seed: u64,
+        night: NightOf,
+        sequence: u32,
+        field: u32,
+        band: Band,
+    ) -> Self {
         let id = night.visit_id(sequence);
         let mut stream = Stream::new(seed, Purpose::Visit, id as u64, 0);
-        let width = WIDTH[band.0] * libm::exp(0.16 * stream.normal() + 0.08);
-        let sky = SKY[band.0] * libm::exp(0.15 * stream.normal());
-        let angle = stream.between(0.0, std::f64::consts::TAU);
+        let width = telescope.seeing[band.0] * libm::exp(0.16 * stream.normal() + 0.08);
+        let mjd = night.midpoint(telescope, sequence);
+        let moonlight = 1.0 + MOONLIGHT[band.0] * moon(mjd);
+        let sky = telescope.sky[band.0] * moonlight * libm::exp(0.15 * stream.normal());
+        let turned = stream.between(0.0, std::f64::consts::TAU);
+        let angle = if telescope.turns { turned } else { 0.0 };
         let shift = (0.01 * RADIAN * stream.normal(), 0.01 * RADIAN * stream.normal());
+        let blur = width / 2.355 / telescope.camera.pixel;
+        let pixels = 4.0 * std::f64::consts::PI * blur * blur;
         Self {
+            telescope,
             id,
             night,
             sequence,
-            mjd: night.midpoint(sequence),
+            mjd,
             field,
             band,
-            aim: Aim::new(angle, shift),
-            blur: width / 2.355 / crate::camera::PIXEL,
+            aim: Aim::new(&telescope.camera, angle, shift),
+            blur,
             sky,
+            background: 1.2 * pixels * sky,
         }
     }
 
     /// Uncertainty of the flux of a point source, in nJy, from the total flux at its place.
     pub(crate) fn flux_error(&self, total: f64) -> f64 {
-        let pixels = 4.0 * std::f64::consts::PI * self.blur * self.blur;
-        (1.2 * pixels * self.sky + 1.3 * SHOT * total.max(0.0)).sqrt()
+        self.flux_variance(total).sqrt()
+    }
+
+    /// Its square.
+    pub(crate) fn flux_variance(&self, total: f64) -> f64 {
+        self.background + 1.3 * SHOT * total.max(0.0)
     }
 
     /// Second moments of a star image on a detector, in pixels squared.
@@ -129,67 +101,22 @@ impl Visit {
         Moments { xx: size * (1.0 + stretch), yy: size * (1.0 - stretch), xy: size * skew }
     }
 
-    /// When the images of a detector had been processed, MJD TAI: 126 to 185 seconds later.
+    /// When the images of a detector had been processed, MJD TAI.
     pub(crate) fn processed(&self, detector: u32) -> f64 {
         let spread = fraction(f64::from(detector) * 0.754_877_666 + f64::from(self.sequence) * 0.569_840_291);
-        self.mjd + (126.0 + 59.0 * spread) / 86_400.0
+        let (first, last) = self.telescope.processing;
+        self.mjd + (first + (last - first) * spread) / 86_400.0
     }
 }
 
-/// The visits of the nights to be simulated, in order of time.
-pub(crate) fn visits_of_plan(plan: &Plan, first: NightOf) -> Vec<Visit> {
-    let mut visits = Vec::with_capacity((plan.nights * plan.visits_per_night) as usize);
-    let mut of_field = vec![0; plan.fields as usize];
-    let pairs = plan.visits_per_night.div_ceil(2);
-    for night in 0..plan.nights {
-        for sequence in 1..=plan.visits_per_night {
-            let field = (night * pairs + (sequence - 1) / 2) % plan.fields;
-            let count: &mut usize = &mut of_field[field as usize];
-            let band = Band(*count % 6);
-            *count += 1;
-            visits.push(Visit::new(plan.seed, first.plus(night.into()), sequence, field, band));
-        }
-    }
-    visits
-}
+/// How much brighter the sky is under a full moon than under none, less one, by band.
+const MOONLIGHT: [f64; 6] = [3.0, 2.0, 1.0, 0.5, 0.2, 0.05];
 
-/// How often the fields were visited before the nights to be simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cadence {
-    /// Visits to each field in a clear night.
-    pub(crate) visits: u32,
-    /// How many nights back it began.
-    pub(crate) nights: u32,
-}
-
-impl Cadence {
-    /// At most as many visits as fit a night.
-    pub(crate) fn new(visits: u32, nights: u32, fields: u32) -> Self {
-        Self { visits: visits.clamp(1, (900 / fields).max(1)), nights: nights.min(372) }
-    }
-}
-
-/// The visits before the first night, in order of time. One night in five is cloudy.
-pub(crate) fn visits_before(plan: &Plan, first: NightOf, cadence: Cadence) -> Vec<Visit> {
-    let mut visits = Vec::new();
-    let mut count = 0;
-    for back in (1..=cadence.nights).rev() {
-        let night = first.plus(-i64::from(back));
-        if Stream::new(plan.seed, Purpose::Weather, night.0 as u64, 0).uniform() < 0.2 {
-            continue;
-        }
-        // More fields than visits fit a night: they take turns.
-        let tonight = plan.fields.min(900);
-        for turn in 0..tonight {
-            let field = (turn + back * tonight) % plan.fields;
-            for nth in 0..cadence.visits {
-                let band = Band((count + nth as usize) % 6);
-                visits.push(Visit::new(plan.seed, night, turn * cadence.visits + nth + 1, field, band));
-            }
-        }
-        count += cadence.visits as usize;
-    }
-    visits
+/// The share of the moon that is lit, 0 to 1: mean months from the new moon of 2000-01-06.
+pub(crate) fn moon(mjd: f64) -> f64 {
+    const NEW: f64 = 51_549.76;
+    const MONTH: f64 = 29.530_588_9;
+    0.5 - 0.5 * libm::cos(std::f64::consts::TAU * fraction((mjd - NEW) / MONTH))
 }
 
 #[cfg(test)]
@@ -197,19 +124,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn visits_come_in_order_with_ids_of_their_own() {
-        let plan = Plan { fields: 7, visits_per_night: 50, ..Plan::default() };
-        let first = NightOf::from_digits(plan.first_night).unwrap();
-        let mut all = visits_before(&plan, first, Cadence::new(9, 40, plan.fields));
-        let before = all.len();
-        all.extend(visits_of_plan(&plan, first));
-        assert_eq!(all.len() - before, 150);
-        assert!(before > 1_000);
-        assert!(all.windows(2).all(|w| w[0].id < w[1].id && w[0].mjd < w[1].mjd));
-        assert!(all[before - 1].mjd < 61_353.5 && all[before].mjd > 61_353.9);
-        assert_eq!(all[before].id, 2_026_110_900_001);
-        for band in 0..6 {
-            assert!(all[before..].iter().any(|v| v.band.0 == band));
-        }
+    fn the_moon_is_full_when_it_was() {
+        // 2024-04-23 23:49 UTC, and new on 2024-04-08, the day of an eclipse.
+        assert!(moon(60_423.99) > 0.99 && moon(60_408.77) < 0.01);
     }
 }

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use compact::{CompactError, CompactSchema};
 pub use diff::{Change, diff};
-pub use known::{known_lsst, known_schemas};
+pub use known::{known_lsst, known_schemas, known_ztf};
 pub use normalise::decoder_schema;
 pub use parse::SchemaError;
 pub use store::{RegistryId, SchemaStore, StoreError};

@@ -7,7 +7,7 @@ use super::{packets, small};
 use crate::Plan;
 
 /// Header cards and data of each plane.
-fn planes(file: &[u8]) -> Vec<(BTreeMap<String, String>, &[u8])> {
+pub(super) fn planes(file: &[u8]) -> Vec<(BTreeMap<String, String>, &[u8])> {
     assert_eq!(file.len() % 2_880, 0);
     let mut planes = Vec::new();
     let mut at = 0;
@@ -55,7 +55,8 @@ fn cutouts_are_laid_out_as_transmitted() {
             let of = |i: usize, keyword: &str| planes[i].0[keyword].as_str();
             assert_eq!([of(0, "BITPIX"), of(1, "BITPIX"), of(2, "BITPIX")], ["-32", "-32", "-64"]);
             assert_eq!([of(1, "EXTNAME"), of(2, "EXTNAME")], ["UNCERT", "PSFIMAGE"]);
-            assert_eq!(of(2, "NAXIS1"), if which == 2 { "53" } else { "41" });
+            let psf_side: usize = of(2, "NAXIS1").parse().unwrap();
+            assert!(if which == 2 { (41..=55).contains(&psf_side) } else { psf_side == 41 });
             assert_eq!(of(0, "NAXIS1"), of(1, "NAXIS2"));
             let side: usize = of(0, "NAXIS1").parse().unwrap();
             assert!((30..=90).contains(&side));

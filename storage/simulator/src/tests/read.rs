@@ -49,9 +49,13 @@ pub(super) struct Read {
 
 /// Takes a packet apart, which must be valid to the last byte.
 pub(super) fn read(packet: &[u8]) -> Read {
-    let schema = known_lsst("11.1").unwrap();
     assert_eq!(packet[..5], [0, 0, 0, 4, 77]);
-    let datum = &packet[5..];
+    read_datum(&known_lsst("11.1").unwrap(), &packet[5..])
+}
+
+/// The same for a datum of any version.
+pub(super) fn read_datum(schema: &Arc<Schema>, datum: &[u8]) -> Read {
+    let schema = Arc::clone(schema);
     let mut reader = Reader { schema: Arc::clone(&schema), datum, read: Read::default(), open: Record::default() };
     walk(&schema, datum, &mut reader).unwrap();
     reader.read
@@ -109,7 +113,7 @@ impl Visitor for Reader<'_> {
             ("prvDiaSources", Shape::Array(_)) => self.read.history = Some(Vec::new()),
             ("prvDiaForcedSources", Shape::Array(_)) => self.read.forced = Some(Vec::new()),
             ("ssSource", Shape::Record(_)) => self.read.has_passage = true,
-            ("mpc_orbits", Shape::Record(_)) => self.read.has_orbit = true,
+            ("mpc_orbits" | "MPCORB", Shape::Record(_)) => self.read.has_orbit = true,
             ("diaObject", Shape::Record(_)) => self.read.object = Some(Object::default()),
             _ => {}
         }

@@ -3,12 +3,15 @@
 use noctuary_packet::cursor::put_long;
 use noctuary_packet::schema::{NodeId, Schema, Shape};
 
+use super::passage::{OrbitRecord, Passage};
+use super::records;
+use super::source::{Forced, Source};
+use super::summary::Summary;
 use crate::avro::{Fill, RecordWriter, Slot};
 use crate::cutout::{Painter, Plane};
-use crate::records;
-use crate::solar_system::{OrbitRecord, Passage};
-use crate::source::{Forced, Source};
-use crate::summary::Summary;
+
+/// What the record of a body's orbit is called, since version 10 and before.
+const ORBITS: [&str; 2] = ["mpc_orbits", "MPCORB"];
 
 /// Encoded records of a list.
 #[derive(Debug, Default)]
@@ -84,7 +87,7 @@ pub(crate) struct AlertWriter {
 }
 
 impl AlertWriter {
-    /// `None` if the schema is not one of LSST's alerts since version 10.
+    /// `None` if the schema is not one of LSST's alerts since version 9.
     pub(crate) fn new(schema: &Schema, registry_id: u32) -> Option<Self> {
         let Shape::Record(fields) = &schema.node(NodeId::ROOT).shape else { return None };
         let parts = fields.iter().map(|field| {
@@ -97,7 +100,7 @@ impl AlertWriter {
                 "prvDiaForcedSources" => Part::Forced,
                 "diaObject" => Part::Object,
                 "ssSource" => Part::Passage,
-                "mpc_orbits" => Part::Orbit,
+                name if ORBITS.contains(&name) => Part::Orbit,
                 "cutoutDifference" => Part::Cutout(Plane::Difference),
                 "cutoutScience" => Part::Cutout(Plane::Science),
                 "cutoutTemplate" => Part::Cutout(Plane::Template),
@@ -114,7 +117,7 @@ impl AlertWriter {
             forced: List::compile(schema, "prvDiaForcedSources", records::forced)?,
             object: RecordWriter::compile(schema, schema.find("diaObject")?, records::object)?,
             passage: RecordWriter::compile(schema, schema.find("ssSource")?, records::passage)?,
-            orbit: RecordWriter::compile(schema, schema.find("mpc_orbits")?, records::orbit)?,
+            orbit: RecordWriter::compile(schema, ORBITS.iter().find_map(|name| schema.find(name))?, records::orbit)?,
         })
     }
 

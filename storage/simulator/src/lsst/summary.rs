@@ -1,7 +1,7 @@
 //! What the pipeline knows of an object as a whole when one of its sources becomes an alert.
 
+use super::source::Source;
 use crate::random::fraction;
-use crate::source::Source;
 
 /// The object record. Statistics are those of the band of the alert, as in transmitted packets; the other bands are
 /// not filled.

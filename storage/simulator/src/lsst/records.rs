@@ -1,11 +1,12 @@
 //! Which value each field of each record gets, by the field's name.
 
+use super::passage::{OrbitRecord, Passage};
+use super::source::{Forced, Source};
+use super::summary::Summary;
 use crate::avro::{Fill, Value, always, of};
 use crate::bodies::Body;
-use crate::solar_system::{OrbitRecord, Passage};
-use crate::source::{Forced, Source};
-use crate::summary::Summary;
-use crate::visits::{Band, EXPOSURE};
+use crate::telescope::Telescope;
+use crate::visits::Band;
 use Value::{Bool, Null, Real, Text, Whole};
 
 /// Unknown, as transmitted.
@@ -25,7 +26,7 @@ pub(crate) fn source(name: &str) -> Option<Fill<Source>> {
         "ssObjectId" => of(|s: &Source| id(s.body)),
         "parentDiaSourceId" => always(Whole(0)),
         "midpointMjdTai" => of(|s: &Source| Real(s.mjd)),
-        "exposureTime" => always(Real(EXPOSURE)),
+        "exposureTime" => always(Real(Telescope::LSST.exposure)),
         "timeProcessedMjdTai" => of(|s: &Source| Real(s.processed)),
         "timeWithdrawnMjdTai" => always(UNKNOWN),
         "band" => of(|s: &Source| Text(s.band)),
@@ -181,6 +182,29 @@ pub(crate) fn passage(name: &str) -> Option<Fill<Passage>> {
         "designation" => return of(|p: &Passage| Text(&p.designation)),
         "diaDistanceRank" => return always(Whole(1)),
         "ephOffsetAlongTrack" | "ephOffsetCrossTrack" => return always(UNKNOWN),
+        // As they were called in version 9.
+        "eclipticLambda" => |p| p.ecliptic.0,
+        "eclipticBeta" => |p| p.ecliptic.1,
+        "galacticL" => |p| p.galactic.0,
+        "galacticB" => |p| p.galactic.1,
+        "heliocentricDist" => |p| p.predicted.from_sun.place.length(),
+        "topocentricDist" => |p| p.predicted.from_earth.place.length(),
+        "predictedVMagnitude" => |p| p.predicted.magnitude,
+        "residualRa" => |p| p.offset.0 / 3_600.0,
+        "residualDec" => |p| p.offset.1 / 3_600.0,
+        "heliocentricX" => |p| p.predicted.from_sun.place.0,
+        "heliocentricY" => |p| p.predicted.from_sun.place.1,
+        "heliocentricZ" => |p| p.predicted.from_sun.place.2,
+        "heliocentricVX" => |p| p.predicted.from_sun.velocity.0,
+        "heliocentricVY" => |p| p.predicted.from_sun.velocity.1,
+        "heliocentricVZ" => |p| p.predicted.from_sun.velocity.2,
+        "topocentricX" => |p| p.predicted.from_earth.place.0,
+        "topocentricY" => |p| p.predicted.from_earth.place.1,
+        "topocentricZ" => |p| p.predicted.from_earth.place.2,
+        "topocentricVX" => |p| p.predicted.from_earth.velocity.0,
+        "topocentricVY" => |p| p.predicted.from_earth.velocity.1,
+        "topocentricVZ" => |p| p.predicted.from_earth.velocity.2,
+        // Since version 10.
         "eclLambda" => |p| p.ecliptic.0,
         "eclBeta" => |p| p.ecliptic.1,
         "galLon" => |p| p.galactic.0,
@@ -219,13 +243,21 @@ pub(crate) fn passage(name: &str) -> Option<Fill<Passage>> {
     of(move |p: &Passage| Real(value(p)))
 }
 
-/// Fields of `mpc_orbits`.
+/// Fields of `mpc_orbits`, and of `MPCORB` before it.
 pub(crate) fn orbit(name: &str) -> Option<Fill<OrbitRecord>> {
     fn body(value: impl Fn(&Body) -> f64 + Send + Sync + 'static) -> Option<Fill<OrbitRecord>> {
         of(move |o: &OrbitRecord| Real(value(&o.body)))
     }
     match name {
         "id" => always(Whole(0)),
+        "mpcDesignation" => of(|o: &OrbitRecord| Text(&o.body.designation)),
+        "ssObjectId" => of(|o: &OrbitRecord| Whole(o.body.id)),
+        "mpcH" => body(|b| b.magnitude),
+        "epoch" => body(|b| b.epoch),
+        "M" => body(|b| b.elements.mean_anomaly),
+        "peri" => body(|b| b.elements.pericentre),
+        "incl" => body(|b| b.elements.inclination),
+        "t_p" => body(|b| b.epoch - b.elements.mean_anomaly / b.elements.mean_motion),
         "designation" | "unpacked_primary_provisional_designation" => of(|o: &OrbitRecord| Text(&o.body.designation)),
         "packed_primary_provisional_designation" => of(|o: &OrbitRecord| Text(&o.body.packed)),
         "mpc_orb_jsonb" => of(|o: &OrbitRecord| Text(&o.json)),

@@ -1,9 +1,10 @@
 //! The two records that an alert of a solar-system body carries.
 
 use crate::bodies::{Body, Ephemeris};
+use crate::lsst::source::Source;
+use crate::objects::offset;
 use crate::orbit::Vector;
 use crate::random::{Purpose, Stream};
-use crate::source::Source;
 
 /// Where the body was seen, and where its orbit says it should have been.
 #[derive(Debug, Clone)]
@@ -24,7 +25,6 @@ pub(crate) struct Passage {
 impl Passage {
     pub(crate) fn new(body: &Body, predicted: Ephemeris, source: &Source) -> Self {
         let seen = Vector::towards(source.ra, source.dec);
-        let parallel = crate::objects::parallel_arcsecond(source.dec);
         let along = |of: crate::orbit::State| of.velocity.dot(of.place.unit());
         Self {
             source: source.id,
@@ -33,7 +33,7 @@ impl Passage {
             ecliptic: seen.to_ecliptic().angles(),
             galactic: seen.to_galactic().angles(),
             receding: (along(predicted.from_earth), along(predicted.from_sun)),
-            offset: ((source.ra - predicted.ra) / parallel, (source.dec - predicted.dec) * 3_600.0),
+            offset: offset((source.ra, source.dec), (predicted.ra, predicted.dec)),
             predicted,
         }
     }

@@ -6,14 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::alert::Encoded;
-use crate::cutout::PsfSize;
-use crate::maker::Maker;
+use super::LsstPress;
+use super::alert::Encoded;
+use super::source::{Forced, Sight, Source};
 use crate::plan::SimulationError;
+use crate::press::Press;
+use crate::psf::PsfSize;
+use crate::queue::Queue;
 use crate::random::{Purpose, Stream};
+use crate::schedule::{Cadence, visits_before};
 use crate::selection::Subject;
-use crate::source::{Forced, Sight, Source};
-use crate::visits::{Cadence, visits_before};
 use crate::world::World;
 
 /// Visits looked at, packets made, and objects followed back.
@@ -27,16 +29,16 @@ const FORCED: f64 = 0.23;
 const FULL_SIZE: u32 = 250_000;
 
 /// Makes the visits before the first night.
-pub(crate) fn give_past(world: &mut World) -> Result<(), SimulationError> {
-    let Some(wanted) = world.plan.packet_bytes else {
-        let cadence = Cadence::new(1, 372, world.plan.fields);
-        world.set_past(visits_before(&world.plan, world.first_night, cadence));
+pub(super) fn give_past(world: &mut World, press: &mut LsstPress) -> Result<(), SimulationError> {
+    let before = |world: &World, cadence| visits_before(world.telescope, &world.plan, world.first_night, cadence);
+    let Some(wanted) = world.plan.packet_bytes.filter(|_| !world.simulated().is_empty()) else {
+        world.set_past(before(world, Cadence::new(1, 372, world.plan.fields)));
         return Ok(());
     };
     if wanted < FULL_SIZE {
-        world.psf = PsfSize::SMALL;
+        press.psf = PsfSize::Small;
     }
-    let sample = Sample::take(world);
+    let sample = Sample::take(world, press);
     let room = (f64::from(wanted) - sample.bytes) / sample.objects_share;
     if sample.objects.is_empty() || room < 0.0 {
         // Within a few per cent it is what was asked for.
@@ -45,7 +47,7 @@ pub(crate) fn give_past(world: &mut World) -> Result<(), SimulationError> {
         }
         return Ok(());
     }
-    let record = record_sizes(world);
+    let record = record_sizes(world, press);
     let forced = FORCED * room / record.1;
     let history = (1.0 - FORCED) * room / record.0;
     world.forced_mean = Some(forced);
@@ -54,7 +56,7 @@ pub(crate) fn give_past(world: &mut World) -> Result<(), SimulationError> {
     loop {
         let nights = (history / (0.12 * f64::from(visits))).ceil() as u32 + 22;
         let cadence = Cadence::new(visits, nights, world.plan.fields);
-        world.set_past(visits_before(&world.plan, world.first_night, cadence));
+        world.set_past(before(world, cadence));
         let reached = sample.begin_where(world, record, room);
         if reached || cadence.visits < visits {
             return Ok(());
@@ -64,13 +66,13 @@ pub(crate) fn give_past(world: &mut World) -> Result<(), SimulationError> {
 }
 
 /// Bytes of a source and of a forced record.
-fn record_sizes(world: &World) -> (f64, f64) {
+fn record_sizes(world: &World, press: &LsstPress) -> (f64, f64) {
     let (object, visit) = (&world.objects[0], &world.visits[world.begin]);
     let source = Source::measure(Sight::of_object(world.plan.seed, object, visit, i64::MAX)).into_history();
     let forced = Forced::measure(world.plan.seed, object, visit, i64::MAX, true);
     let (mut sources, mut forceds) = (Encoded::default(), Encoded::default());
-    world.writer.push_history(&mut sources, &source);
-    world.writer.push_forced(&mut forceds, &forced);
+    press.writer.push_history(&mut sources, &source);
+    press.writer.push_forced(&mut forceds, &forced);
     (sources.bytes.len() as f64, forceds.bytes.len() as f64)
 }
 
@@ -91,25 +93,26 @@ struct Sample {
 }
 
 impl Sample {
-    fn take(world: &World) -> Self {
+    fn take(world: &World, press: &LsstPress) -> Self {
         let simulated = world.visits.len() - world.begin;
         let visits = simulated.min(VISITS);
-        let every = (visits * world.plan.alerts_per_visit as usize).div_ceil(PACKETS);
+        let every = (visits * world.plan.alerts_per_visit as usize).div_ceil(PACKETS).max(1);
         let (mut bytes, mut packets, mut alerts) = (0, 0, 0);
         let mut objects = Vec::new();
         for nth in 0..visits {
             // From the middle of equal parts of the nights.
             let number = world.begin + (2 * nth + 1) * simulated / (2 * visits);
-            let mut maker = Maker::new(world);
-            let selection = maker.open(world, number);
+            let mut queue = Queue::new(world);
+            let mut maker = press.maker(world);
+            let selection = queue.open(world, number);
             let of_objects = |s: &Subject| if let Subject::Object(object) = s { Some(*object) } else { None };
             let chosen: Vec<u32> = selection.subjects.iter().filter_map(of_objects).collect();
             let share = (chosen.len() as f64 / selection.candidates.max(1) as f64).min(1.0);
             objects.extend(chosen.into_iter().map(|object| Follow { visit: number as u32, object, chosen: share }));
-            while let Some(packet) = maker.next(world) {
+            for sending in queue.opened() {
                 alerts += 1;
                 if alerts % every == 0 || packets == 0 {
-                    bytes += packet.bytes.len();
+                    bytes += maker.packet(world, &sending).bytes.len();
                     packets += 1;
                 }
             }
@@ -125,8 +128,7 @@ impl Sample {
     fn begin_where(&self, world: &mut World, record: (f64, f64), room: f64) -> bool {
         let mut detections = BTreeMap::new();
         for follow in &self.objects {
-            let object = &world.objects[follow.object as usize];
-            detections.entry(follow.object).or_insert_with(|| world.past_detections(object));
+            detections.entry(follow.object).or_insert_with(|| world.past_detections(follow.object).to_vec());
         }
         let mean = |begin: u32| {
             let sizes = self.objects.iter().map(|follow| {

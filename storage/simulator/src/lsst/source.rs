@@ -2,60 +2,10 @@
 
 use crate::calendar::source_id;
 use crate::camera::{PIXEL, Place};
-use crate::objects::{Object, TrueClass, parallel_arcsecond};
-use crate::random::{Purpose, Stream};
+use crate::glance::Glance;
+use crate::objects::{Object, TrueClass, beside};
+use crate::random::Stream;
 use crate::visits::{Moments, Visit};
-
-/// Detections are above this many times their noise.
-pub(crate) const THRESHOLD: f64 = 5.0;
-
-/// A first look at an object in a visit: enough to decide whether it is detected.
-#[derive(Debug, Clone)]
-pub(crate) struct Glance {
-    pub(crate) detected: bool,
-    /// Random order among the detections of a visit.
-    pub(crate) rank: u64,
-    flux: f64,
-    error: f64,
-    noise: f64,
-    stream: Stream,
-}
-
-impl Glance {
-    pub(crate) fn new(seed: u64, object: &Object, visit: &Visit) -> Self {
-        let band = visit.band.0;
-        let difference = object.light.difference(band, visit.mjd);
-        let error = visit.flux_error(object.template[band] + difference.max(0.0));
-        let mut stream = Stream::new(seed, Purpose::Source, object.key, visit.id as u64);
-        let rank = stream.word();
-        let luck = stream.uniform();
-        let noise = stream.normal();
-        let flux = difference + noise * error;
-        let detected = match object.light {
-            crate::light::Light::Constant { crossing } => luck < crossing,
-            _ => luck < 0.95 && flux.abs() > THRESHOLD * error,
-        };
-        Self { detected, rank, flux, error, noise, stream }
-    }
-
-    /// True if no noise could lift it over the threshold: a cheap test before [`Self::new`].
-    pub(crate) fn is_hopeless(object: &Object, visit: &Visit) -> bool {
-        if matches!(object.light, crate::light::Light::Constant { .. }) {
-            return false;
-        }
-        let difference = object.light.difference(visit.band.0, visit.mjd).abs();
-        difference < (THRESHOLD - 3.5) * visit.flux_error(object.template[visit.band.0])
-    }
-
-    /// Lifts the flux over the threshold if it is not there: of a constant star only the noise that crosses is seen.
-    fn lifted(mut self) -> Self {
-        if self.flux.abs() <= THRESHOLD * self.error {
-            let over = THRESHOLD + 0.02 + 0.7 * self.stream.exponential();
-            self.flux = if self.noise < 0.0 { -over } else { over } * self.error;
-        }
-        self
-    }
-}
 
 /// Everything that measuring needs to know of what is there.
 pub(crate) struct Sight<'a> {
@@ -89,13 +39,20 @@ impl<'a> Sight<'a> {
             dec: object.dec,
             flux,
             error,
-            template: object.template[visit.band.0],
+            template: object.template(visit.band.0),
             class: object.class,
             trail: 0.0,
             object: Some(id),
             body: None,
             stream,
         }
+    }
+}
+
+impl Sight<'_> {
+    /// The number of the source.
+    pub(crate) fn source_id(&self) -> i64 {
+        source_id(self.visit.night, self.visit.sequence, self.place.detector, self.counter)
     }
 }
 
@@ -198,31 +155,64 @@ pub(crate) struct Source {
     pub(crate) flags: Flags,
 }
 
-impl Source {
-    /// Measures what is seen.
-    pub(crate) fn measure(sight: Sight<'_>) -> Self {
-        let Sight { visit, place, counter, flux, error, template, class, trail, mut stream, .. } = sight;
-        let s = &mut stream;
-        let flags = Flags::new(class, s);
-        // Of detection, on the image as convolved for it: a little higher than that of the fit.
-        let snr = (flux / error).abs() * (1.0 + 0.01 * s.normal().abs());
-        let failed_badly = flags.fit_failed && s.uniform() < 0.25;
-        let known = |value: f64, is: bool| if is { value } else { f64::NAN };
+/// No source lies further from its object than this, in arcseconds.
+const FARTHEST: f64 = 1.1;
 
-        let psf = visit.moments(place.detector);
-        let centring = 1.55 * visit.blur / snr;
+/// What is measured first: all that a flat row holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Core {
+    pub(crate) flags: Flags,
+    pub(crate) snr: f64,
+    pub(crate) reliability: f64,
+    /// As measured, in degrees.
+    pub(crate) ra: f64,
+    pub(crate) dec: f64,
+    /// The same less the true position, in arcseconds.
+    east: f64,
+    north: f64,
+    /// Uncertainties in pixels.
+    x_error: f64,
+    y_error: f64,
+    failed_badly: bool,
+}
+
+impl Core {
+    pub(crate) fn measure(sight: &mut Sight<'_>) -> Self {
+        let s = &mut sight.stream;
+        let flags = Flags::new(sight.class, s);
+        // Of detection, on the image as convolved for it: a little higher than that of the fit.
+        let snr = (sight.flux / sight.error).abs() * (1.0 + 0.01 * s.normal().abs());
+        let failed_badly = flags.fit_failed && s.uniform() < 0.25;
+        let centring = 1.55 * sight.visit.blur / snr;
         let (x_error, y_error) = (centring * (1.0 + 0.1 * s.normal()), centring * (1.0 + 0.1 * s.normal()));
         // Atmosphere and astrometry scatter bright sources as well.
         let rare = if s.uniform() < 0.03 { 3.0 } else { 1.0 };
-        let scatter = rare * (0.06 + centring * PIXEL);
+        let scatter = rare * (0.05 + centring * PIXEL);
         let (east, north) = (scatter * s.normal(), scatter * s.normal());
+        let within = (FARTHEST / (east * east + north * north).sqrt()).min(1.0);
+        let (east, north) = (east * within, north * within);
+        let (ra, dec) = beside((sight.ra, sight.dec), east, north);
+        let reliability = reliability(sight.class, snr, s);
+        Self { flags, snr, reliability, ra, dec, east, north, x_error, y_error, failed_badly }
+    }
+}
+
+impl Source {
+    /// Measures what is seen.
+    pub(crate) fn measure(mut sight: Sight<'_>) -> Self {
+        let core = Core::measure(&mut sight);
+        let id = sight.source_id();
+        let Sight { visit, place, flux, error, template, trail, mut stream, .. } = sight;
+        let Core { flags, snr, reliability, ra, dec, east, north, x_error, y_error, failed_badly } = core;
+        let s = &mut stream;
+        let known = |value: f64, is: bool| if is { value } else { f64::NAN };
+        let psf = visit.moments(place.detector);
         let (sin, cos) = (visit.aim.sin, visit.aim.cos);
-        let parallel = parallel_arcsecond(sight.dec);
-        let (ra, dec) = (sight.ra + east * parallel, sight.dec + north / 3_600.0);
         let (ra_error, dec_error) = (x_error * PIXEL / 3_600.0, y_error * PIXEL / 3_600.0);
 
         let aperture_error = error * (1.73 + 0.2 * s.normal());
-        let trail_length = (0.86 + 0.22 * s.normal()).abs() + trail;
+        let (trail_length, longer) = ((0.86 + 0.22 * s.normal()).abs() + trail, 1.0 + trail);
+        let trail = beside((ra, dec), 0.02 * s.normal(), 0.02 * s.normal());
         let lobes = [
             flux.abs() * 3.0 + template * 0.2,
             error * (0.84 + 0.02 * s.normal()),
@@ -234,14 +224,14 @@ impl Source {
         let arc = PIXEL * PIXEL;
         let round = libm::exp(jitter * s.normal());
         let shape = Moments {
-            xx: known(arc * psf.xx * round * (1.0 + trail + 0.05 * s.normal()), !flags.shape_failed),
+            xx: known(arc * psf.xx * round * (longer + 0.05 * s.normal()), !flags.shape_failed),
             yy: known(arc * psf.yy * round * (1.0 + 0.05 * s.normal()), !flags.shape_failed),
             xy: known(arc * (psf.xy + psf.xx * jitter * 0.4 * s.normal()), !flags.shape_failed),
         };
         let footprint = 7.3 * libm::pow(snr, 0.38) * (visit.blur / 2.1).sqrt() * (1.0 + 0.08 * s.normal());
         let fitted = !flags.shape_failed;
         Self {
-            id: source_id(visit.night, visit.sequence, place.detector, counter),
+            id,
             visit: visit.id,
             detector: place.detector,
             object: sight.object,
@@ -249,8 +239,8 @@ impl Source {
             mjd: visit.mjd,
             processed: visit.processed(place.detector),
             band: visit.band.name(),
-            ra: crate::random::fraction(ra / 360.0) * 360.0,
-            dec: dec.clamp(-90.0, 90.0),
+            ra,
+            dec,
             ra_error: known(ra_error, !failed_badly),
             dec_error: known(dec_error, !failed_badly),
             covariance: known(ra_error * dec_error * 0.2 * s.normal(), !failed_badly),
@@ -266,8 +256,8 @@ impl Source {
             chi2: 1_681.0 * (1.0 + 0.035 * s.normal() + snr * snr * 1e-5),
             trail_flux: known(flux * (1.0 + 0.06 * s.normal()), fitted),
             trail_flux_error: known(4.0 * libm::exp(s.normal()), fitted),
-            trail_ra: known(ra + 0.02 * parallel * s.normal(), fitted),
-            trail_dec: known(dec + 0.02 / 3_600.0 * s.normal(), fitted),
+            trail_ra: known(trail.0, fitted),
+            trail_dec: known(trail.1, fitted),
             trail_length: known(trail_length, fitted),
             trail_angle: known(360.0 * s.uniform() - 180.0, fitted),
             dipole: lobes.map(|v| known(v, flags.dipole)),
@@ -279,7 +269,7 @@ impl Source {
             shape,
             psf: Moments { xx: arc * psf.xx, yy: arc * psf.yy, xy: arc * psf.xy },
             extendedness: known(libm::exp(-2.7 + 1.3 * s.normal()).min(1.0), fitted),
-            reliability: reliability(class, snr, s),
+            reliability,
             size: footprint.clamp(10.0, 90.0) as u32,
             flags,
         }
@@ -328,14 +318,14 @@ impl Forced {
         // The place of the object as it was known then is not quite that of the source.
         let mut s = stream;
         let place = visit.aim.place(object.point);
-        let ra = object.ra + 0.03 * parallel_arcsecond(object.dec) * s.normal();
+        let (ra, dec) = beside((object.ra, object.dec), 0.03 * s.normal(), 0.03 * s.normal());
         // Where the fit fails, a flux of exactly zero is sent.
         let flux = if s.uniform() < 0.02 { 0.0 } else { flux + 0.05 * error * s.normal() };
         Self {
             id: source_id(visit.night, visit.sequence, place.detector, object.counter),
             object: id,
-            ra: crate::random::fraction(ra / 360.0) * 360.0,
-            dec: (object.dec + 0.03 / 3_600.0 * s.normal()).clamp(-90.0, 90.0),
+            ra,
+            dec,
             visit: visit.id,
             detector: place.detector,
             mjd: visit.mjd,
@@ -343,7 +333,7 @@ impl Forced {
             band: visit.band.name(),
             flux,
             flux_error: error,
-            science: object.template[visit.band.0] + flux + 0.4 * error * s.normal(),
+            science: object.template(visit.band.0) + flux + 0.4 * error * s.normal(),
             science_error: error * (0.988 + 0.004 * s.normal()),
         }
     }
