@@ -51,10 +51,10 @@ pub struct SimulateArgs {
     /// A folder, made if it is not there, or `archive:` to take the alerts in at once; --archive says where.
     #[arg(value_name = "OUT")]
     pub out: String,
-    /// Whose alerts: lsst.
+    /// Whose alerts: lsst or ztf.
     #[arg(long, value_name = "SURVEY", default_value = "lsst", value_parser = survey)]
     pub survey: Survey,
-    /// Version of the packets: 9.0, 10.0, 11.0 or 11.1 of LSST [default: the newest].
+    /// Version of the packets: 9.0, 10.0, 11.0 or 11.1 of LSST, 3.3 or 4.02 of ZTF [default: the newest].
     #[arg(long, value_name = "VERSION")]
     pub schema: Option<String>,
     /// Everything follows from it.
@@ -106,6 +106,9 @@ pub struct SimulateArgs {
     /// Share of alerts that are sent again with other contents.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub revisions: f64,
+    /// Share of ZTF's exposures that are not public.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub restricted: f64,
     /// Damage packets: kinds such as truncated,nan-position, or `all`. A kind that does not exist is answered with
     /// those that do.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
@@ -147,7 +150,7 @@ pub enum Rate {
 
 fn survey(text: &str) -> Result<Survey, String> {
     let known = Survey::ALL.map(Survey::as_str);
-    let found = Survey::ALL.into_iter().find(|survey| survey.as_str() == text);
+    let found = Survey::ALL.into_iter().find(|known| known.as_str() == text);
     found.ok_or_else(|| format!("can be simulated: {}", known.join(", ")))
 }
 
@@ -223,6 +226,7 @@ fn plan(args: &SimulateArgs) -> Result<Plan> {
         late_share: args.late,
         duplicate_share: args.duplicates,
         revision_share: args.revisions,
+        restricted_share: args.restricted,
         hostile,
         hostile_share: args.hostile_share,
     };

@@ -166,7 +166,7 @@ impl ZtfMaker {
         });
         let candid = found.candid;
         let first = self.detections.first().map_or(visit, |first| &world.visits[*first as usize]);
-        let object = name(i64::from(first.night.digits() / 10_000), object_number(world, sending));
+        let object = object_name(world, sending.visit, sending.due.subject, first);
         let difference = if found.positive { "scimref" } else { "refmsci" };
         let pid = exposure.pid;
         let files = [
@@ -273,14 +273,19 @@ fn of_artefact(world: &World, visit: &Visit, due: Due, number: u32) -> Source {
     Source { key, place, sky: (ra, dec), flux, error, template, class: TrueClass::Bogus, body: None, stream }
 }
 
+/// The name of the object of an alert, which was first detected in a visit.
+pub(super) fn object_name(world: &World, visit: u32, subject: Subject, first: &Visit) -> String {
+    name(i64::from(first.night.digits() / 10_000), object_number(world, visit, subject))
+}
+
 /// Objects have the first numbers. Bodies and artefacts get a new one each time, in the order of visits.
-fn object_number(world: &World, sending: &Sending) -> u64 {
+fn object_number(world: &World, visit: u32, subject: Subject) -> u64 {
     let others = world.objects.len() as u64;
     // Room for all objects of a field as bodies or artefacts, and for those that a plan asks for on top.
     let room = 2 * u64::from(world.spare_numbers() + world.plan.alerts_per_visit);
-    let visit = u64::from(sending.visit) - world.begin as u64;
+    let visit = u64::from(visit) - world.begin as u64;
     let of_visit = others + visit * room;
-    let number = match sending.due.subject {
+    let number = match subject {
         Subject::Object(number) => return u64::from(number),
         Subject::Body(index) => of_visit + 2 * u64::from(index),
         Subject::Artefact(index) => of_visit + 2 * u64::from(index) + 1,

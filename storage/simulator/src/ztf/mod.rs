@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::plan::SimulationError;
 use crate::press::{Maker, Press};
+use crate::queue::Due;
 use crate::schedule::{Cadence, visits_before};
 use crate::world::World;
 
@@ -49,5 +50,14 @@ impl Press for ZtfPress {
 
     fn schema_json(&self) -> &str {
         self.writer.schema().json()
+    }
+
+    fn object_id(&self, world: &World, visit: u32, due: &Due, first: u32) -> Option<i64> {
+        Some(name::number(&maker::object_name(world, visit, due.subject, &world.visits[first as usize])))
+    }
+
+    fn object_name(&self, id: i64) -> Option<String> {
+        let names = name::NAMES as i64;
+        Some(name::name(id / names, (id % names).unsigned_abs()))
     }
 }
