@@ -14,7 +14,7 @@ use noctuary_simulator::{Label, ObjectRows, Simulation, SourceRows, TrueClass};
 
 use crate::error::{Failure, Result};
 use crate::output::sink::print;
-use crate::output::{Format, Sink, write_rows};
+use crate::output::{Format, Shown, Sink, write_rows};
 
 /// Labels that become a batch.
 const LABELS_AT_ONCE: usize = 8_192;
@@ -50,10 +50,10 @@ async fn write(
     schema: SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
 ) -> Result<()> {
-    let format = Format::of_path(path).unwrap_or(Format::Parquet);
+    let format = Format::chosen(None, Some(path))?;
     let mut sink = Sink::open(Some(path))?;
     let batches = futures::stream::iter(batches.map(|batch| batch.map_err(DataFusionError::from)));
-    write_rows(Box::pin(RecordBatchStreamAdapter::new(schema, batches)), format, 0, &mut sink).await?;
+    write_rows(Box::pin(RecordBatchStreamAdapter::new(schema, batches)), format, Shown::ALL_ROWS, &mut sink).await?;
     sink.finish()
 }
 
