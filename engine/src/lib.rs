@@ -42,3 +42,4 @@ pub use engine::{Engine, EngineOptions, Extension, SessionOptions};
 pub use error::{EngineError, ErrorKind, Result};
 pub use plan::Planned;
 pub use session::Session;
+pub use sky::{CONE, SEPARATION};
