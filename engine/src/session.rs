@@ -17,7 +17,7 @@ use crate::catalog::{ALERTS, ARCHIVE, Tables};
 use crate::describe::{self, Described};
 use crate::error::{EngineError, Result, unknown_column};
 use crate::names::Names;
-use crate::plan::Planned;
+use crate::plan::{Planned, Titles};
 use crate::sql::{self, Asked};
 
 /// Questions about one version of the archive.
@@ -82,7 +82,7 @@ impl Session {
                 self.logical(&state, *statement).await.map_err(|e| self.explain(e, &mentioned))?
             }
         };
-        Planned::new(state, plan).map_err(|e| self.with_hint(e, &mentioned))
+        Planned::new(state, plan, Titles::default()).map_err(|e| self.with_hint(e, &mentioned))
     }
 
     /// Plans and answers.

@@ -95,6 +95,12 @@ async fn parameters_are_filled_in() {
     let planned = session.plan("SELECT lampId FROM alerts WHERE glow.visit > ? AND lampId < ?").await.unwrap();
     assert_eq!(planned.parameters().unwrap().len(), 2);
     assert!(planned.execute().await.is_err());
+    for given in [0, 1, 3] {
+        let error = planned.clone().with_parameters(vec![ScalarValue::from(1_i64); given]).unwrap_err().to_string();
+        assert!(error.contains('2') && error.contains(&given.to_string()), "{error}");
+    }
+    let third = session.plan("SELECT $3 + 1 AS n").await.unwrap();
+    assert!(third.with_parameters((1..=3_i64).map(ScalarValue::from).collect()).is_ok());
     let filled = planned.with_parameters(vec![ScalarValue::from(200_i64), ScalarValue::from(5_i64)]).unwrap();
     let rows: Vec<_> = futures::TryStreamExt::try_collect(filled.execute().await.unwrap()).await.unwrap();
     assert_eq!(crate::support::texts(&rows), [["3"], ["4"]]);
