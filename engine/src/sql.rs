@@ -177,11 +177,11 @@ fn reads_sql(statement: &SqlStatement) -> bool {
     }
 }
 
-/// True for `EXPLAIN ANALYZE`, which runs the question and tells of every row it met.
-pub(crate) fn analyzes(statement: &Statement) -> bool {
+/// True for `EXPLAIN` in any of its forms.
+pub(crate) fn explains(statement: &Statement) -> bool {
     match statement {
-        Statement::Explain(explain) => explain.options.analyze || analyzes(&explain.statement),
-        Statement::Statement(sql) => matches!(&**sql, SqlStatement::Explain { analyze: true, .. }),
+        Statement::Explain(_) => true,
+        Statement::Statement(sql) => matches!(&**sql, SqlStatement::Explain { .. }),
         _ => false,
     }
 }
