@@ -13,11 +13,11 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use noctuary_storage::footers::Footers;
 use noctuary_storage::{Access, Archive};
 
-use crate::catalog::{ARCHIVE, Tables};
+use crate::catalog::{ARCHIVE, CATALOG, Tables};
 use crate::error::Result;
 use crate::names::Names;
 use crate::reader::Readers;
-use crate::session::{CATALOG, Session};
+use crate::session::Session;
 use crate::table::STORE;
 
 /// Adds functions to every session.
@@ -123,7 +123,7 @@ impl Engine {
             Some(version) => self.archive.snapshot_at(version).await?,
             None => self.archive.snapshot().await?,
         };
-        let tables = Arc::new(Tables::new(&snapshot, &options.access, &self.readers, self.options.prune)?);
+        let tables = Arc::new(Tables::new(&snapshot, &options.access, &self.readers, self.options.prune).await?);
         let names = Arc::new(Names::of(&tables));
         let context = SessionContext::new_with_config_rt(self.config(), Arc::clone(&self.runtime));
         context.register_catalog(CATALOG, tables.catalog()?);

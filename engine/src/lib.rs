@@ -17,6 +17,7 @@
 mod adapter;
 mod aliases;
 mod catalog;
+mod clauses;
 mod columns;
 mod conditions;
 mod convert;
@@ -25,6 +26,7 @@ mod engine;
 mod error;
 mod guard;
 mod hints;
+mod meanings;
 mod merge;
 mod names;
 mod narrow;
@@ -33,11 +35,11 @@ mod pruning;
 mod reader;
 mod session;
 mod sky;
+mod spelling;
 mod sql;
 mod system;
 mod table;
 
-pub use describe::Described;
 pub use engine::{Engine, EngineOptions, Extension, SessionOptions};
 pub use error::{EngineError, ErrorKind, Result};
 pub use plan::Planned;

@@ -2,7 +2,7 @@
 
 use crate::lamp::{archive, lamp};
 use crate::make::lsst_packet;
-use crate::support::{ask, session, sorted, take};
+use crate::support::{ask, session, sorted, take, try_ask};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_of_many_shapes() {
@@ -64,4 +64,21 @@ async fn values_of_two_types_become_one() {
         assert_eq!(rows, expected, "{sql}");
     }
     assert_eq!(ask(&session, "EXPLAIN SELECT 1 UNION ALL SELECT 2.5").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_give_tables_are_called_in_any_case() {
+    let archive = archive().await;
+    take(&archive, "lamps", (1..=3).map(|id| lamp(2, id, &[])).collect(), 1 << 20).await;
+    let session = session(&archive).await;
+    for sql in [
+        "SELECT value FROM generate_series(1, 3)",
+        "SELECT value FROM GENERATE_SERIES(1, 3)",
+        "SELECT r.value FROM range(1, 4) AS r",
+        "SELECT lampId FROM alerts JOIN Range(1, 9) AS r ON lampId = r.value",
+        "WITH range AS (SELECT lampId FROM alerts) SELECT * FROM range",
+    ] {
+        assert_eq!(sorted(&session, sql).await, [["1"], ["2"], ["3"]], "{sql}");
+    }
+    assert!(try_ask(&session, "SELECT * FROM range").await.is_err());
 }
