@@ -3,14 +3,70 @@
 //! `SELECT diaSource.psfFlux` is to be called `psfFlux`, and `SELECT count(*)` `count(*)`. Where two columns would
 //! have the same name they keep their whole paths.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
+    AccessExpr, Expr, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
     Statement as SqlStatement, Subscript, TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
+
+use crate::spelling::Typed;
+
+/// What the columns of the answer are to be called, by the names that the statement gives them: names that were typed
+/// are kept as they were typed, whatever spelling they were put in.
+pub(crate) fn titles(statement: &Statement, typed: &Typed) -> BTreeMap<String, String> {
+    let mut titles = BTreeMap::new();
+    if let Statement::Statement(sql) = statement
+        && let SqlStatement::Query(query) = &**sql
+    {
+        add_titles(query, typed, &mut titles);
+    }
+    titles
+}
+
+/// Adds the titles of a query's own columns, and of those that `SELECT * FROM` one subquery passes on.
+fn add_titles(query: &Query, typed: &Typed, titles: &mut BTreeMap<String, String>) {
+    let Some(select) = leftmost(&query.body) else { return };
+    for item in &select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && let Some(title) = typed.get(&alias.span.start).filter(|_| alias.quote_style.is_none())
+        {
+            titles.entry(alias.value.clone()).or_insert_with(|| title.clone());
+        }
+    }
+    let [from] = select.from.as_slice() else { return };
+    if !wild(select) || !from.joins.is_empty() {
+        return;
+    }
+    match &from.relation {
+        TableFactor::Derived { subquery, .. } => add_titles(subquery, typed, titles),
+        TableFactor::Table { name, .. } => {
+            let is = |alias: &Ident| name.0.len() == 1 && name.0[0].as_ident().is_some_and(|i| i.value == alias.value);
+            let mut named = query.with.iter().flat_map(|with| &with.cte_tables);
+            if let Some(subquery) = named.find(|subquery| is(&subquery.alias.name)) {
+                add_titles(&subquery.query, typed, titles);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The part of a query that names its columns.
+fn leftmost(body: &SetExpr) -> Option<&Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::SetOperation { left, .. } => leftmost(left),
+        SetExpr::Query(inner) => leftmost(&inner.body),
+        _ => None,
+    }
+}
+
+fn wild(select: &Select) -> bool {
+    let all = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+    select.projection.iter().any(all)
+}
 
 /// Gives the selected columns of a statement their names.
 pub(crate) fn name_columns(statement: &mut Statement) {
@@ -92,11 +148,24 @@ impl Namer {
 impl VisitorMut for Namer {
     type Break = ();
 
+    /// Functions that give tables are found in any case, as those that give values are.
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let name = match factor {
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => name,
+            _ => return ControlFlow::Continue(()),
+        };
+        for part in &mut name.0 {
+            if let ObjectNamePart::Identifier(ident) = part
+                && ident.quote_style.is_none()
+            {
+                ident.value = ident.value.to_lowercase();
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let wild = select
-            .projection
-            .iter()
-            .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+        let wild = wild(select);
         let name = |item: &SelectItem| match item {
             SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(ident.value.clone()),
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(|p| p.value.clone()),

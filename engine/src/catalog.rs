@@ -1,10 +1,16 @@
-//! The schemas and tables of a session: one schema per survey, and `archive`.
+//! The schemas and tables of a session: one schema per survey, `archive`, and what SQL knows of them itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::information_schema::{
+    INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES, InformationSchemaProvider,
+};
+use datafusion::catalog::{
+    CatalogProvider, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+};
+use datafusion::common::TableReference;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{JoinType, LogicalPlanBuilder, ident};
@@ -18,6 +24,8 @@ use crate::reader::Readers;
 use crate::system;
 use crate::table::FileTable;
 
+/// The one catalog.
+pub(crate) const CATALOG: &str = "noctuary";
 /// The schema in which names without one are looked for.
 pub(crate) const ARCHIVE: &str = "archive";
 /// The table of alerts in every survey's schema.
@@ -25,23 +33,25 @@ pub(crate) const ALERTS: &str = "alerts";
 
 /// A table with what `DESCRIBE` says of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) provider: Arc<dyn TableProvider>,
-    pub(crate) described: Arc<Vec<Described>>,
+struct Entry {
+    provider: Arc<dyn TableProvider>,
+    described: Arc<Vec<Described>>,
 }
 
 /// All tables of a session, by schema and name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
     schemas: BTreeMap<String, BTreeMap<String, Entry>>,
+    /// Columns of the tables of `information_schema`, which DataFusion provides.
+    information: BTreeMap<String, Arc<Vec<Described>>>,
     /// Surveys with alerts that may be seen: `alerts` without a schema is theirs if it is one.
     with_alerts: Vec<String>,
 }
 
 impl Tables {
     /// The tables of a snapshot for a reader with these rights.
-    pub(crate) fn new(snapshot: &Snapshot, access: &Access, readers: &Arc<Readers>, prune: bool) -> Result<Self> {
-        let mut tables = Self::default();
+    pub(crate) async fn new(snapshot: &Snapshot, access: &Access, readers: &Arc<Readers>, prune: bool) -> Result<Self> {
+        let mut tables = Self { information: information().await?, ..Self::default() };
         for survey in snapshot.surveys().list() {
             let columns = AlertColumns::of(snapshot, survey);
             let files = snapshot.files(Table::Alerts, Some(&survey.name)).cloned().collect();
@@ -54,7 +64,7 @@ impl Tables {
         }
         let own = tables.schemas.entry(ARCHIVE.into()).or_default();
         let mut add = |name: &str, provider: Arc<dyn TableProvider>| {
-            let described = Arc::new(describe::plain(provider.schema().fields()));
+            let described = Arc::new(describe::plain(name, provider.schema().fields()));
             own.insert(name.into(), Entry { provider, described });
         };
         let memory = |batch: arrow::array::RecordBatch| -> Result<Arc<dyn TableProvider>> {
@@ -77,8 +87,33 @@ impl Tables {
         Ok(tables)
     }
 
+    /// The schema of a table, if it is one of ours. Tables that are not there are found out here, where it is known
+    /// which there are.
+    pub(crate) fn schema_of(&self, table: &TableReference) -> Result<Option<String>> {
+        self.describe(table)?;
+        Ok(match table.schema() {
+            Some(INFORMATION_SCHEMA) => None,
+            None | Some(ARCHIVE) if table.table() == ALERTS => self.only_survey().map(str::to_owned),
+            schema => Some(schema.unwrap_or(ARCHIVE).to_owned()),
+        })
+    }
+
+    /// What the columns of a table mean.
+    pub(crate) fn describe(&self, table: &TableReference) -> Result<Arc<Vec<Described>>> {
+        match (table.catalog(), table.schema()) {
+            (Some(other), _) if other != CATALOG => Err(EngineError::invalid(format!(
+                "there is no catalog {other:?}; write a table as SURVEY.{ALERTS} or as {ARCHIVE}.ledger"
+            ))),
+            (_, Some(INFORMATION_SCHEMA)) => self.information.get(table.table()).cloned().ok_or_else(|| {
+                let near = crate::names::nearest(table.table(), self.information.keys().map(String::as_str));
+                EngineError::invalid(format!("there is no table {INFORMATION_SCHEMA}.{}{near}", table.table()))
+            }),
+            (_, schema) => Ok(Arc::clone(&self.find(schema, table.table())?.described)),
+        }
+    }
+
     /// One table; a name without schema is looked for in `archive`, and `alerts` where there is only one.
-    pub(crate) fn find(&self, schema: Option<&str>, name: &str) -> Result<&Entry> {
+    fn find(&self, schema: Option<&str>, name: &str) -> Result<&Entry> {
         let schema = match (schema, name, self.with_alerts.as_slice()) {
             (None | Some(ARCHIVE), ALERTS, [only]) => only,
             (None | Some(ARCHIVE), ALERTS, _) => return Err(self.which_alerts()),
@@ -124,11 +159,12 @@ impl Tables {
         }
     }
 
-    /// Every table with its schema and name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, &Entry)> {
-        self.schemas
-            .iter()
-            .flat_map(|(schema, tables)| tables.iter().map(|(name, e)| (schema.as_str(), name.as_str(), e)))
+    /// Every table, by schema and name, with its columns.
+    pub(crate) fn described(&self) -> impl Iterator<Item = (&str, &str, &Arc<Vec<Described>>)> {
+        let own = self.schemas.iter().flat_map(|(schema, tables)| {
+            tables.iter().map(|(name, entry)| (schema.as_str(), name.as_str(), &entry.described))
+        });
+        own.chain(self.information.iter().map(|(name, described)| (INFORMATION_SCHEMA, name.as_str(), described)))
     }
 
     /// The tables as DataFusion wants them.
@@ -140,6 +176,18 @@ impl Tables {
         }
         Ok(Arc::new(catalog))
     }
+}
+
+async fn information() -> Result<BTreeMap<String, Arc<Vec<Described>>>> {
+    // The columns are the same whatever the tables tell of.
+    let provider = InformationSchemaProvider::new(Arc::new(MemoryCatalogProviderList::new()));
+    let mut tables = BTreeMap::new();
+    for name in INFORMATION_SCHEMA_TABLES {
+        if let Some(table) = provider.table(name).await? {
+            tables.insert((*name).to_owned(), Arc::new(describe::plain(name, table.schema().fields())));
+        }
+    }
+    Ok(tables)
 }
 
 /// Refused packets, with the version that stored them after all.
@@ -166,8 +214,7 @@ impl SchemaProvider for OneSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let entry = self.tables.find(Some(&self.name), name).map_err(|e| DataFusionError::External(Box::new(e)))?;
-        Ok(Some(Arc::clone(&entry.provider)))
+        Ok(self.tables.find(Some(&self.name), name).ok().map(|entry| Arc::clone(&entry.provider)))
     }
 
     fn table_exist(&self, name: &str) -> bool {

@@ -11,11 +11,13 @@ use datafusion::common::ScalarValue;
 use datafusion::functions::core::getfield::GetFieldFunc;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Operator};
+use noctuary_packet::Columns;
 use noctuary_packet::schema::Schema;
 use noctuary_packet::survey::{Survey, TimeForm, TimeScale};
 use noctuary_packet::time::MjdTai;
+use noctuary_storage::tables::COMMIT;
 
-use crate::sky::Cap;
+use crate::sky::{CONE, Cap, SEPARATION};
 
 /// A column of which files know their least and greatest values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,10 +30,11 @@ pub(crate) enum Key {
     Ra,
     Dec,
     Healpix,
+    Commit,
 }
 
 impl Key {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Alert, "_alert"),
         (Self::Object, "_object"),
         (Self::Night, "_night"),
@@ -40,6 +43,7 @@ impl Key {
         (Self::Ra, "_ra"),
         (Self::Dec, "_dec"),
         (Self::Healpix, "_healpix_29"),
+        (Self::Commit, COMMIT),
     ];
 
     /// The name of its column.
@@ -118,8 +122,9 @@ impl KeyNames {
         for (key, names, relation) in keys {
             for path in names {
                 let first = |s: &Schema| names.iter().find(|p| s.find(p).is_some());
+                let column = Columns::path(path);
                 let always = schemas.iter().all(|s| s.find(path).is_none() || first(s) == Some(path));
-                let fits = match (key, leaf(path)) {
+                let fits = match (key, leaf(&column)) {
                     (Key::Alert | Key::Object, Some(t)) => {
                         matches!(t, DataType::Int64 | DataType::Int32 | DataType::Utf8)
                     }
@@ -128,10 +133,10 @@ impl KeyNames {
                     (_, Some(t)) => matches!(t, DataType::Float64 | DataType::Float32),
                     (_, None) => false,
                 };
-                let whole = matches!(leaf(path), Some(DataType::Int64 | DataType::Int32));
+                let whole = matches!(leaf(&column), Some(DataType::Int64 | DataType::Int32));
                 let relation = if whole { Relation::Same } else { relation };
                 if always && fits {
-                    paths.insert(path.clone(), (key, relation));
+                    paths.insert(column.into_owned(), (key, relation));
                 }
             }
         }
@@ -147,7 +152,7 @@ impl KeyNames {
             Expr::Cast(Cast { expr, field }) => {
                 // Only casts that keep every value, and with it the order.
                 let key = self.key(expr)?;
-                let int = matches!(key.0, Key::Alert | Key::Object | Key::Visit | Key::Healpix);
+                let int = matches!(key.0, Key::Alert | Key::Object | Key::Visit | Key::Healpix | Key::Commit);
                 let float = matches!(key.0, Key::Time | Key::Ra | Key::Dec);
                 let keeps = match field.data_type() {
                     DataType::Int64 => int,
@@ -206,9 +211,9 @@ impl KeyNames {
         }
     }
 
-    /// `cone(ra, dec, ra0, dec0, radius)` with a constant circle.
+    /// [`CONE`] with a constant circle.
     fn cone(&self, function: &ScalarFunction) -> Condition {
-        if function.name() != "cone" {
+        if function.name() != CONE {
             return Condition::Unknown;
         }
         let [ra, dec, ra0, dec0, radius] = function.args.as_slice() else { return Condition::Unknown };
@@ -218,7 +223,7 @@ impl KeyNames {
         }
     }
 
-    /// `separation(ra, dec, ra0, dec0) < radius`.
+    /// [`SEPARATION`] that is less than a constant.
     fn separation(&self, left: &Expr, op: Operator, right: &Expr) -> Condition {
         let (function, op, limit) = match (left, right) {
             (Expr::ScalarFunction(f), limit) => (f, op, limit),
@@ -228,7 +233,7 @@ impl KeyNames {
             },
             _ => return Condition::Unknown,
         };
-        if function.name() != "separation" || !matches!(op, Operator::Lt | Operator::LtEq) {
+        if function.name() != SEPARATION || !matches!(op, Operator::Lt | Operator::LtEq) {
             return Condition::Unknown;
         }
         let [ra, dec, ra0, dec0] = function.args.as_slice() else { return Condition::Unknown };
@@ -272,7 +277,7 @@ fn fitting(key: Key, value: Value) -> Option<Value> {
     match (key, value) {
         (Key::Time | Key::Ra | Key::Dec, Value::Int(v)) if v.unsigned_abs() < 1 << 53 => Some(Value::Float(v as f64)),
         (Key::Time | Key::Ra | Key::Dec, Value::Float(v)) if v.is_finite() => Some(Value::Float(v)),
-        (Key::Night | Key::Visit | Key::Healpix, Value::Int(v)) => Some(Value::Int(v)),
+        (Key::Night | Key::Visit | Key::Healpix | Key::Commit, Value::Int(v)) => Some(Value::Int(v)),
         (Key::Alert | Key::Object, value @ (Value::Int(_) | Value::Text(_))) => Some(value),
         _ => None,
     }

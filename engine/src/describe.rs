@@ -4,42 +4,46 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema as ArrowSchema};
+use noctuary_packet::Columns;
 use noctuary_packet::schema::{Field as PacketField, NodeId, Schema, Shape};
 use noctuary_storage::tables::alert_keys;
 
+use crate::catalog::ALERTS;
 use crate::columns::AlertColumns;
 use crate::error::Result;
+use crate::meanings::MEANINGS;
 use crate::merge::{Kind, Place, word};
 
 /// A column or leaf of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
+pub(crate) struct Described {
     /// Dotted path; `[]` stands for the elements of a list: `prvDiaSources[].ra`.
-    pub column: String,
+    pub(crate) column: String,
     /// `long`, `double`, `string`, `timestamp`, ...
-    pub data_type: String,
+    pub(crate) data_type: String,
     /// Physical unit, where one is stated.
-    pub unit: Option<String>,
+    pub(crate) unit: Option<String>,
     /// What it means, where it is stated.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// Versions of the writer schema that have it, newest first; `None` for columns of the archive itself.
-    pub schemas: Option<String>,
+    pub(crate) schemas: Option<String>,
 }
 
 /// The columns of a survey's alerts.
 pub(crate) fn alerts(columns: &AlertColumns) -> Vec<Described> {
-    let mut out = plain(&alert_keys(columns.ids));
+    let mut out = plain(ALERTS, &alert_keys(columns.ids));
     for place in &columns.places {
         leaves(columns, place, &mut Vec::new(), "", &mut out);
     }
-    out.extend(plain(&Fields::from(vec![AlertColumns::commit_field()])));
+    out.extend(plain(ALERTS, &Fields::from(vec![AlertColumns::commit_field()])));
     out
 }
 
-/// The columns of any other table.
-pub(crate) fn plain(fields: &Fields) -> Vec<Described> {
+/// The columns that the archive itself gives a table.
+pub(crate) fn plain(table: &str, fields: &Fields) -> Vec<Described> {
     let describe = |field: &Arc<Field>| {
-        let known = KEYS.iter().find(|(name, _, _)| name == field.name());
+        let of = |name: &str| MEANINGS.iter().find(|(known, _, _)| *known == name);
+        let known = of(&format!("{table}.{}", field.name())).or_else(|| of(field.name()));
         Described {
             column: field.name().clone(),
             data_type: word(field.data_type()).to_owned(),
@@ -50,46 +54,6 @@ pub(crate) fn plain(fields: &Fields) -> Vec<Described> {
     };
     fields.iter().map(describe).collect()
 }
-
-/// Columns that the archive adds, with units and meaning.
-const KEYS: [(&str, &str, &str); 36] = [
-    ("_alert", "", "id of the alert, unique within its survey"),
-    ("_object", "", "id of the object, null if the alert names none"),
-    ("_revision", "", "0 for the first packet of this id, counted up for later ones with other bytes"),
-    ("_night", "", "night of the observation, from noon to noon at the telescope"),
-    ("_visit", "", "number of the exposure"),
-    ("_detector", "", "number of the detector or readout channel"),
-    ("_seq", "", "order of arrival within the commit"),
-    ("_mjd_tai", "d", "time of the observation, modified Julian date, TAI"),
-    ("_ra", "deg", "right ascension of the alert, ICRS"),
-    ("_dec", "deg", "declination of the alert, ICRS"),
-    ("_healpix_29", "", "HEALPix cell of the position, order 29, NESTED"),
-    ("_rights", "", "label of who may see the row"),
-    ("_flags", "", "what is odd about the alert, separated by commas; empty or null if nothing is"),
-    ("_sha256", "", "SHA-256 of the packet as transmitted"),
-    ("_schema", "", "the writer schema of the packet"),
-    ("_source", "", "where the packet came from"),
-    ("_offset", "", "where in its source the packet stood"),
-    ("_bytes", "byte", "length of the packet as transmitted"),
-    ("_commit", "", "version of the archive that brought the row"),
-    ("received", "", "packets that came"),
-    ("stored", "", "packets that were kept"),
-    ("duplicate", "", "packets that had been kept before"),
-    ("quarantined", "", "packets that were refused and kept aside"),
-    ("revisions", "", "stored packets whose id had other bytes before"),
-    ("flagged", "", "stored packets that are odd"),
-    ("bytes", "byte", "transmitted bytes, or length of a file"),
-    ("reason", "", "why a packet was refused, in one word"),
-    ("detail", "", "why a packet was refused, in full"),
-    ("complete", "", "false if only the beginning of a packet was kept"),
-    ("packet", "", "the bytes that were refused"),
-    ("released", "", "version that stored the packet after all, null if none did"),
-    ("undone", "", "true if a later rollback undid the version"),
-    ("night", "", "night of the observation, from noon to noon at the telescope"),
-    ("visit", "", "number of the exposure"),
-    ("source", "", "where packets came from"),
-    ("member", "", "file inside the source, for tar files and folders"),
-];
 
 fn leaves<'p>(
     columns: &AlertColumns,
@@ -132,10 +96,9 @@ fn leaf(columns: &AlertColumns, place: &Place, stored: &[&str], path: String, da
     }
 }
 
-/// The field of a schema at a path.
+/// The field of a schema whose column is found at a path.
 fn find<'s>(schema: &'s Schema, path: &[&str]) -> Option<&'s PacketField> {
-    let (name, parents) = path.split_last()?;
-    let mut at = NodeId::ROOT;
+    let (first, inner) = path.split_first()?;
     let record = |at: NodeId| -> &'s [PacketField] {
         let mut at = schema.unwrap_nullable(at).0;
         while let Shape::Array(item) = schema.node(at).shape {
@@ -146,10 +109,11 @@ fn find<'s>(schema: &'s Schema, path: &[&str]) -> Option<&'s PacketField> {
             _ => &[],
         }
     };
-    for parent in parents {
-        at = record(at).iter().find(|f| &*f.name == *parent)?.node;
+    let mut field = record(NodeId::ROOT).iter().find(|f| Columns::path(&f.name) == *first)?;
+    for name in inner {
+        field = record(field.node).iter().find(|f| &*f.name == *name)?;
     }
-    record(at).iter().find(|f| &*f.name == *name)
+    Some(field)
 }
 
 /// The answer to `DESCRIBE`.

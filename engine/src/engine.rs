@@ -1,5 +1,6 @@
-//! What all sessions share: memory, disk, threads, footers.
+//! What all sessions share: memory, disk, threads, and the tables of versions that were asked of before.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,14 +11,14 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use noctuary_storage::footers::Footers;
-use noctuary_storage::{Access, Archive};
+use moka::sync::Cache;
+use noctuary_storage::{Access, Archive, Snapshot};
 
-use crate::catalog::{ARCHIVE, Tables};
+use crate::catalog::{ARCHIVE, CATALOG, Tables};
 use crate::error::Result;
 use crate::names::Names;
 use crate::reader::Readers;
-use crate::session::{CATALOG, Session};
+use crate::session::Session;
 use crate::table::STORE;
 
 /// Adds functions to every session.
@@ -30,8 +31,6 @@ pub struct EngineOptions {
     pub memory_bytes: usize,
     /// Threads that one question uses.
     pub threads: usize,
-    /// Memory for footers of files.
-    pub footer_cache_bytes: u64,
     /// Folder for what does not fit into memory; the system's own if `None`.
     pub temp_dir: Option<PathBuf>,
     /// Disk for what does not fit into memory.
@@ -47,7 +46,6 @@ impl fmt::Debug for EngineOptions {
         f.debug_struct("EngineOptions")
             .field("memory_bytes", &self.memory_bytes)
             .field("threads", &self.threads)
-            .field("footer_cache_bytes", &self.footer_cache_bytes)
             .finish_non_exhaustive()
     }
 }
@@ -57,7 +55,6 @@ impl Default for EngineOptions {
         Self {
             memory_bytes: 2 << 30,
             threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
-            footer_cache_bytes: 256 << 20,
             temp_dir: None,
             temp_bytes: 64 << 30,
             prune: true,
@@ -82,7 +79,21 @@ pub struct Engine {
     options: EngineOptions,
     runtime: Arc<RuntimeEnv>,
     readers: Arc<Readers>,
+    views: Cache<Seen, View>,
 }
+
+/// A version, and the labels that may be seen of it; `None` for all.
+type Seen = (u64, Option<BTreeSet<String>>);
+
+/// What a version looks like to some reader. It takes milliseconds to make, and never changes.
+#[derive(Debug, Clone)]
+struct View {
+    tables: Arc<Tables>,
+    names: Arc<Names>,
+}
+
+/// Views that are kept.
+const VIEWS: u64 = 16;
 
 impl Engine {
     /// Prepares for questions about an archive.
@@ -103,9 +114,8 @@ impl Engine {
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk).build_arc()?;
         let url = ObjectStoreUrl::parse(STORE)?;
         runtime.register_object_store(url.as_ref(), Arc::clone(archive.store()));
-        let footers = Footers::new(options.footer_cache_bytes);
-        let readers = Arc::new(Readers::new(Arc::clone(archive.store()), footers));
-        Ok(Self { archive, options, runtime, readers })
+        let readers = Arc::new(Readers::new(Arc::clone(archive.store()), archive.footers().clone()));
+        Ok(Self { archive, options, runtime, readers, views: Cache::new(VIEWS) })
     }
 
     /// The archive.
@@ -123,14 +133,28 @@ impl Engine {
             Some(version) => self.archive.snapshot_at(version).await?,
             None => self.archive.snapshot().await?,
         };
-        let tables = Arc::new(Tables::new(&snapshot, &options.access, &self.readers, self.options.prune)?);
-        let names = Arc::new(Names::of(&tables));
+        let View { tables, names } = self.view(&snapshot, &options.access).await?;
         let context = SessionContext::new_with_config_rt(self.config(), Arc::clone(&self.runtime));
         context.register_catalog(CATALOG, tables.catalog()?);
         for extend in &self.options.extend {
             extend(&context);
         }
         Ok(Session { snapshot, access: options.access, context, tables, names })
+    }
+
+    async fn view(&self, snapshot: &Snapshot, access: &Access) -> Result<View> {
+        let labels = match access {
+            Access::Everything => None,
+            Access::Labels(labels) => Some(labels.clone()),
+        };
+        let seen = (snapshot.version(), labels);
+        if let Some(view) = self.views.get(&seen) {
+            return Ok(view);
+        }
+        let tables = Arc::new(Tables::new(snapshot, access, &self.readers, self.options.prune).await?);
+        let view = View { names: Arc::new(Names::of(&tables)), tables };
+        self.views.insert(seen, view.clone());
+        Ok(view)
     }
 
     fn config(&self) -> SessionConfig {
@@ -149,5 +173,30 @@ impl Engine {
         // What a row filter is asked for and what a file's own columns are can differ; leaves are read without it too.
         options.execution.parquet.pushdown_filters = false;
         config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use noctuary_storage::Location;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sessions_on_one_version_share_its_tables_if_they_may_see_the_same() {
+        let archive = Archive::open_or_create(Location::memory().unwrap()).await.unwrap();
+        let engine = Engine::new(archive.clone(), EngineOptions::default()).unwrap();
+        let tables = async |access: &str| {
+            let options = SessionOptions { as_of: None, access: access.parse().unwrap() };
+            engine.session(options).await.unwrap().tables
+        };
+        let public = tables("public").await;
+        assert!(Arc::ptr_eq(&public, &tables("public").await));
+        for other in ["all", "private", "public,private"] {
+            assert!(!Arc::ptr_eq(&public, &tables(other).await), "{other}");
+        }
+        let version = archive.snapshot().await.unwrap().version();
+        archive.roll_back(version).await.unwrap();
+        assert!(!Arc::ptr_eq(&public, &tables("public").await));
     }
 }

@@ -4,6 +4,7 @@ use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use noctuary_storage::{ErrorKind as StorageKind, StorageError};
+use parquet::errors::ParquetError;
 
 /// What the caller can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +35,7 @@ pub struct EngineError {
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 impl EngineError {
-    /// An error of a kind.
-    #[must_use]
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
@@ -44,12 +43,6 @@ impl EngineError {
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message)
-    }
-
-    /// A fault of this program.
-    #[must_use]
-    pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Internal, message)
     }
 
     /// What the caller can do.
@@ -61,14 +54,17 @@ impl EngineError {
 
 impl From<StorageError> for EngineError {
     fn from(error: StorageError) -> Self {
-        let kind = match error.kind() {
-            StorageKind::NotFound => ErrorKind::NotFound,
-            StorageKind::Invalid => ErrorKind::Invalid,
-            StorageKind::Conflict | StorageKind::Unavailable => ErrorKind::Unavailable,
-            StorageKind::Damaged => ErrorKind::Damaged,
-            StorageKind::Internal => ErrorKind::Internal,
-        };
-        Self { kind, message: error.to_string() }
+        Self { kind: storage_kind(&error), message: error.to_string() }
+    }
+}
+
+fn storage_kind(error: &StorageError) -> ErrorKind {
+    match error.kind() {
+        StorageKind::NotFound => ErrorKind::NotFound,
+        StorageKind::Invalid => ErrorKind::Invalid,
+        StorageKind::Conflict | StorageKind::Unavailable => ErrorKind::Unavailable,
+        StorageKind::Damaged => ErrorKind::Damaged,
+        StorageKind::Internal => ErrorKind::Internal,
     }
 }
 
@@ -121,12 +117,31 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
         | DataFusionError::Execution(_) => ErrorKind::Invalid,
         DataFusionError::ArrowError(inner, _) => arrow_kind(inner),
         DataFusionError::ResourcesExhausted(_) => ErrorKind::ResourcesExhausted,
-        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => ErrorKind::Unavailable,
-        DataFusionError::ParquetError(inner) => match **inner {
-            parquet::errors::ParquetError::External(_) => ErrorKind::Unavailable,
-            _ => ErrorKind::Damaged,
-        },
+        DataFusionError::ObjectStore(inner) => store_kind(inner),
+        DataFusionError::IoError(_) => ErrorKind::Unavailable,
+        DataFusionError::ParquetError(inner) => parquet_kind(inner),
         _ => ErrorKind::Internal,
+    }
+}
+
+/// A file that cannot be read is damaged, unless storage is what failed. A file that is not there is damage too: the
+/// log says that it is.
+fn parquet_kind(error: &ParquetError) -> ErrorKind {
+    let ParquetError::External(source) = error else { return ErrorKind::Damaged };
+    if let Some(error) = source.downcast_ref::<StorageError>() {
+        return Some(storage_kind(error)).filter(|kind| *kind != ErrorKind::NotFound).unwrap_or(ErrorKind::Damaged);
+    }
+    if let Some(error) = source.downcast_ref::<object_store::Error>() {
+        return store_kind(error);
+    }
+    // What unpacks pages has errors of its own.
+    source.downcast_ref::<ParquetError>().map_or(ErrorKind::Damaged, parquet_kind)
+}
+
+fn store_kind(error: &object_store::Error) -> ErrorKind {
+    match error {
+        object_store::Error::NotFound { .. } => ErrorKind::Damaged,
+        _ => ErrorKind::Unavailable,
     }
 }
 
@@ -185,5 +200,32 @@ pub(crate) fn unknown_column(error: &DataFusionError) -> Option<String> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_parquet(source: impl std::error::Error + Send + Sync + 'static) -> ErrorKind {
+        EngineError::from(DataFusionError::from(ParquetError::External(Box::new(source)))).kind()
+    }
+
+    #[test]
+    fn an_outage_is_no_damage() {
+        let path = || "alerts/lsst/1.parquet".to_owned();
+        let gone = || object_store::Error::NotFound { path: path(), source: "none".into() };
+        let slow = || object_store::Error::Generic { store: "S3", source: "503 slow down".into() };
+        assert_eq!(of_parquet(slow()), ErrorKind::Unavailable);
+        assert_eq!(of_parquet(StorageError::from(slow())), ErrorKind::Unavailable);
+        assert_eq!(of_parquet(ParquetError::External(Box::new(slow()))), ErrorKind::Unavailable);
+        assert_eq!(of_parquet(gone()), ErrorKind::Damaged);
+        assert_eq!(of_parquet(StorageError::from(gone())), ErrorKind::Damaged);
+        assert_eq!(of_parquet(StorageError::damaged("checksum")), ErrorKind::Damaged);
+        let unpacked = std::io::Error::new(std::io::ErrorKind::InvalidData, "not zstd");
+        assert_eq!(of_parquet(unpacked), ErrorKind::Damaged);
+        let broken = DataFusionError::from(ParquetError::General("no footer".into()));
+        assert_eq!(EngineError::from(broken).kind(), ErrorKind::Damaged);
+        assert_eq!(EngineError::from(DataFusionError::from(slow())).kind(), ErrorKind::Unavailable);
     }
 }

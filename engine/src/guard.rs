@@ -122,7 +122,8 @@ impl ExecutionPlan for Guard {
         }
         let label = below.fields().len() - 1;
         let expr = Arc::new(Column::new(below.field(label).name(), label));
-        picks.push(ProjectionExpr { expr, alias: "__rights".to_owned() });
+        // No field of a packet can be called so.
+        picks.push(ProjectionExpr { expr, alias: "label of rights".to_owned() });
         let picked = ProjectionExec::try_new(picks, Arc::clone(&self.input))?;
         Ok(Some(Arc::new(Self::new(Arc::new(picked), Arc::clone(&self.labels))?)))
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::Tables;
+use crate::catalog::{ARCHIVE, CATALOG, Tables};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Spelling {
@@ -29,11 +29,12 @@ impl Names {
     /// The names of some tables.
     pub(crate) fn of(tables: &Tables) -> Self {
         let mut names = Self::default();
-        for (schema, table, entry) in tables.iter() {
+        names.add(CATALOG, ARCHIVE, "");
+        for (schema, table, described) in tables.described() {
             names.schemas.insert(schema.to_owned());
             names.add(schema, schema, "");
             names.add(table, schema, schema);
-            for column in entry.described.iter() {
+            for column in described.iter() {
                 let mut parent = table.to_owned();
                 for part in column.column.split('.') {
                     let part = part.trim_end_matches("[]");
@@ -56,15 +57,19 @@ impl Names {
         }
     }
 
-    /// True if a schema goes by this name.
-    pub(crate) fn is_schema(&self, word: &str) -> bool {
-        self.schemas.contains(&word.to_lowercase())
+    /// The schema that a word is the name of, or that has a table of this name which may be named alone.
+    pub(crate) fn schema(&self, word: &str) -> Option<&str> {
+        let lower = word.to_lowercase();
+        let alone = || self.by_lower.get(&lower)?.iter().find(|s| s.schema == ARCHIVE && s.parent == ARCHIVE);
+        self.schemas.get(&lower).map(String::as_str).or_else(|| alone().map(|s| s.schema.as_str()))
     }
 
     /// The archive's spelling of a word, if it has one. `mentioned` are the schemas of the question, `parent` the word
-    /// before the dot.
+    /// before the dot. Schemas and the archive's own tables may be named in every question; of other schemas, nothing.
     pub(crate) fn spell(&self, word: &str, mentioned: &BTreeSet<String>, parent: Option<&str>) -> Option<&str> {
-        let all: Vec<&Spelling> = self.by_lower.get(&word.to_lowercase())?.iter().collect();
+        let all = self.by_lower.get(&word.to_lowercase())?.iter();
+        let always = |s: &Spelling| s.schema == ARCHIVE && (s.parent.is_empty() || s.parent == ARCHIVE);
+        let all: Vec<&Spelling> = all.filter(|s| mentioned.contains(&s.schema) || always(s)).collect();
         let all = only(all, |s| mentioned.contains(&s.schema));
         let parent = parent.map(str::to_lowercase);
         let all = only(all, |s| parent.as_ref().is_some_and(|p| s.parent == *p));
@@ -87,7 +92,8 @@ impl Names {
         let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_lowercase();
         let own = |schema: &str| mentioned.is_empty() || mentioned.contains(schema);
         let paths = || self.paths.iter().filter(|(schema, _)| own(schema)).map(|(_, path)| path.as_str());
-        let mut inside: Vec<&str> = paths().filter(|p| p.contains('.') && last(p) == last(column)).collect();
+        let wanted = last(column);
+        let mut inside: Vec<&str> = paths().filter(|p| p.contains('.') && last(p) == wanted).collect();
         // A field of the trigger is meant more often than one of an element of a list.
         inside.sort_by_key(|p| (p.contains('['), p.len()));
         inside.dedup();
@@ -107,13 +113,17 @@ fn only(all: Vec<&Spelling>, keep: impl Fn(&Spelling) -> bool) -> Vec<&Spelling>
 
 /// `; did you mean ...?` with the names that differ by a letter or two, or nothing.
 pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
-    let lower = name.to_lowercase();
-    let limit = (lower.chars().count() / 3).clamp(1, 3);
-    let tail = |path: &str| path.rsplit('.').next().unwrap_or(path).to_lowercase();
-    let mut near: Vec<(usize, &str)> = known
-        .map(|k| (distance(&lower, &k.to_lowercase()).min(distance(&lower, &tail(k))), k))
-        .filter(|(distance, _)| *distance <= limit)
-        .collect();
+    let wanted: Vec<char> = name.to_lowercase().chars().collect();
+    let limit = (wanted.len() / 3).clamp(1, 3);
+    let tail = |path: &'n str| path.rsplit('.').next().unwrap_or(path);
+    let apart = |known: &str| -> Option<usize> {
+        let known: Vec<char> = known.to_lowercase().chars().collect();
+        // So many letters at least have to be added or dropped; to count further takes the product of both lengths.
+        let near = known.len().abs_diff(wanted.len()) <= limit;
+        near.then(|| distance(&wanted, &known)).filter(|distance| *distance <= limit)
+    };
+    let mut near: Vec<(usize, &str)> =
+        known.filter_map(|k| Some(([apart(k), apart(tail(k))].into_iter().flatten().min()?, k))).collect();
     near.sort_by_key(|(distance, name)| (*distance, name.contains('['), name.len(), *name));
     near.dedup_by_key(|(_, name)| *name);
     let names: Vec<&str> = near.into_iter().take(3).map(|(_, name)| name).collect();
@@ -122,8 +132,7 @@ pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> S
 
 /// Letters to add, drop, change or swap with their neighbour to get from one word to the other (optimal string
 /// alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+fn distance(a: &[char], b: &[char]) -> usize {
     let mut last = vec![0; b.len() + 1];
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {
@@ -146,11 +155,22 @@ mod tests {
 
     #[test]
     fn near_names_are_found() {
+        let distance = |a: &str, b: &str| distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
         assert_eq!(distance("psfflux", "psfflx"), 1);
         assert_eq!(distance("lapm", "lamp"), 1);
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(nearest("legder", ["ledger", "files"].into_iter()), "; did you mean ledger?");
         assert_eq!(nearest("completely", ["ledger"].into_iter()), "");
+        assert_eq!(nearest("snrr", ["diaSource.snr"].into_iter()), "; did you mean diaSource.snr?");
+    }
+
+    #[test]
+    fn a_name_without_end_is_given_up_at_once() {
+        let name = "x".repeat(300_000);
+        let known: Vec<String> = (0..2_000).map(|n| format!("diaSource.column{n}")).collect();
+        let begun = std::time::Instant::now();
+        assert_eq!(nearest(&name, known.iter().map(String::as_str)), "");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
     }
 
     #[test]
@@ -160,7 +180,10 @@ mod tests {
         names.add("objectID", "other", "alerts");
         let mentioned = BTreeSet::from(["other".to_owned()]);
         assert_eq!(names.spell("OBJECTID", &mentioned, None), Some("objectID"));
-        assert_eq!(names.spell("objectId", &BTreeSet::new(), None), Some("objectId"));
+        let another = BTreeSet::from(["lsst".to_owned()]);
+        assert_eq!(names.spell("OBJECTID", &another, None), None);
+        names.add("ledger", ARCHIVE, ARCHIVE);
+        assert_eq!(names.spell("LEDGER", &another, None), Some("ledger"));
         assert_eq!(names.spell("nothing", &mentioned, None), None);
     }
 }

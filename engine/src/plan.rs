@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::SessionState;
@@ -26,26 +26,46 @@ pub struct Planned {
     /// The plan as far as it can be worked out beforehand: absent while parameters are missing.
     optimized: Option<LogicalPlan>,
     schema: SchemaRef,
+    titles: Titles,
 }
 
+/// What columns of an answer are to be called, by the names that the plan has for them.
+pub(crate) type Titles = Arc<BTreeMap<String, String>>;
+
 impl Planned {
-    pub(crate) fn new(state: Arc<SessionState>, plan: LogicalPlan) -> Result<Self> {
-        let schema = Arc::new(Schema::new(plan.schema().fields().clone()));
-        let mut planned = Self { state, plan, optimized: None, schema };
+    pub(crate) fn new(state: Arc<SessionState>, plan: LogicalPlan, titles: Titles) -> Result<Self> {
+        let schema = titled(plan.schema(), &titles);
+        let mut planned = Self { state, plan, optimized: None, schema, titles };
         if planned.parameters()?.is_empty() {
             planned.optimize()?;
         }
         Ok(planned)
     }
 
+    /// Works the plan out, and takes the columns of the answer from the analyzed one: before, the types of UNION, CASE
+    /// and the like are those of their first part.
     fn optimize(&mut self) -> Result<()> {
+        // To explain is to give text, whatever becomes of what is explained.
+        let explains = matches!(self.plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+        let analyzed = if explains {
+            None
+        } else {
+            let (analyzer, options) = (self.state.analyzer(), self.state.config_options());
+            let analyzed = analyzer.execute_and_check(self.plan.clone(), options, |_, _| {})?;
+            self.schema = titled(analyzed.schema(), &self.titles);
+            Some(analyzed)
+        };
+        let optimize = |state: &SessionState| match &analyzed {
+            Some(analyzed) => state.optimizer().optimize(analyzed.clone(), state, |_, _| {}),
+            None => state.optimize(&self.plan),
+        };
         if computes_over_a_name(&self.plan)? {
             self.state = whole_records(&self.state);
         }
-        let optimized = match self.state.optimize(&self.plan) {
+        let optimized = match optimize(&self.state) {
             Err(e) if of_leaf_rules(&e) => {
                 self.state = whole_records(&self.state);
-                self.state.optimize(&self.plan)
+                optimize(&self.state)
             }
             other => other,
         };
@@ -65,29 +85,24 @@ impl Planned {
     /// When a parameter is used as two types.
     pub fn parameters(&self) -> Result<Vec<(String, Option<DataType>)>> {
         let types = self.plan.get_parameter_types()?;
-        let number = |name: &str| name.trim_start_matches('$').parse::<usize>().unwrap_or(usize::MAX);
-        let sorted: BTreeMap<_, _> = types.into_iter().map(|(name, t)| ((number(&name), name), t)).collect();
+        let place = |name: &str| number(name).unwrap_or(usize::MAX);
+        let sorted: BTreeMap<_, _> = types.into_iter().map(|(name, t)| ((place(&name), name), t)).collect();
         Ok(sorted.into_iter().map(|((_, name), t)| (name, t)).collect())
     }
 
     /// Fills the parameters in, `$1` first; `?` count in the order in which they stand.
     ///
     /// # Errors
-    /// When there are too few, or one has a type that does not fit.
+    /// When there are too few or too many, or one has a type that does not fit.
     pub fn with_parameters(self, values: Vec<ScalarValue>) -> Result<Self> {
-        let wanted = self.parameters()?.len();
-        if values.len() < wanted {
-            let given = values.len();
-            return Err(EngineError::invalid(format!("the question has {wanted} parameters, {given} were given")));
+        let named = self.parameters()?;
+        let wanted = named.iter().filter_map(|(name, _)| number(name)).max().unwrap_or(0).max(named.len());
+        let given = values.len();
+        if given != wanted {
+            return Err(EngineError::invalid(format!("parameters of the question: {wanted}; given: {given}")));
         }
         let plan = self.plan.replace_params_with_values(&ParamValues::from(values))?;
-        Self::new(self.state, plan)
-    }
-
-    /// The logical plan, before it is optimized.
-    #[must_use]
-    pub fn logical_plan(&self) -> &LogicalPlan {
-        &self.plan
+        Self::new(self.state, plan, self.titles)
     }
 
     /// The physical plan, for tests and for those who want its metrics.
@@ -122,6 +137,22 @@ impl Planned {
         let rows = rows.map(move |batch| announced(&batch?, &schema));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
     }
+}
+
+/// The number of a parameter such as `$1`.
+fn number(parameter: &str) -> Option<usize> {
+    parameter.trim_start_matches('$').parse().ok()
+}
+
+/// The columns of an answer under the names that they are to have. A name that two columns share is left.
+fn titled(columns: &DFSchema, titles: &Titles) -> SchemaRef {
+    let fields = columns.fields();
+    let called = |name: &String| fields.iter().filter(|f| f.name() == name).count();
+    let title = |field: &Arc<Field>| match titles.get(field.name()) {
+        Some(title) if called(field.name()) == 1 => Arc::new(field.as_ref().clone().with_name(title)),
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(fields.iter().map(title).collect::<Vec<_>>()))
 }
 
 fn announced(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {

@@ -1,8 +1,9 @@
 //! Which files a question has to read.
 //!
-//! For every file it is worked out what a condition can be there: true, false, null, or several of these. A file is
-//! left out only if the condition cannot be true in it. The sets are never too small, so AND, OR and NOT of them are
-//! not either, and the rows are those of a full scan.
+//! For every file it is worked out whether a condition can be true there, and whether it can be false; where it is null
+//! is of no interest, as neither it nor its opposite gives a row then. A file is left out only if the condition cannot
+//! be true in it. What is thought possible is never too little, so that of AND, OR and NOT is not either, and the rows
+//! are those of a full scan.
 
 use noctuary_packet::id::Id;
 use noctuary_storage::log::DataFile;
@@ -14,10 +15,9 @@ use crate::conditions::{Condition, Key, Relation, Value, to_mjd_tai};
 struct Can {
     yes: bool,
     no: bool,
-    null: bool,
 }
 
-const ANYTHING: Can = Can { yes: true, no: true, null: true };
+const ANYTHING: Can = Can { yes: true, no: true };
 
 /// True if a row of the file may fulfil all conditions.
 pub(crate) fn may_match(conditions: &[Condition], file: &DataFile) -> bool {
@@ -27,24 +27,22 @@ pub(crate) fn may_match(conditions: &[Condition], file: &DataFile) -> bool {
 fn can(condition: &Condition, file: &DataFile) -> Can {
     match condition {
         Condition::Unknown => ANYTHING,
-        Condition::Constant(value) => {
-            Can { yes: *value == Some(true), no: *value == Some(false), null: value.is_none() }
-        }
+        Condition::Constant(value) => Can { yes: *value == Some(true), no: *value == Some(false) },
         Condition::Not(inner) => {
             let inner = can(inner, file);
-            Can { yes: inner.no, no: inner.yes, null: inner.null }
+            Can { yes: inner.no, no: inner.yes }
         }
         Condition::And(a, b) => {
             let (a, b) = (can(a, file), can(b, file));
-            Can { yes: a.yes && b.yes, no: a.no || b.no, null: (a.null && (b.null || b.yes)) || (b.null && a.yes) }
+            Can { yes: a.yes && b.yes, no: a.no || b.no }
         }
         Condition::Or(a, b) => {
             let (a, b) = (can(a, file), can(b, file));
-            Can { yes: a.yes || b.yes, no: a.no && b.no, null: (a.null && (b.null || b.no)) || (b.null && a.no) }
+            Can { yes: a.yes || b.yes, no: a.no && b.no }
         }
         Condition::IsNull { key } => {
             let known = span(*key, file).is_some();
-            Can { yes: !known || nulls(*key, file), no: true, null: false }
+            Can { yes: !known || nulls(*key, file), no: true }
         }
         Condition::Range { key, relation, low, high } => {
             let Some((least, greatest)) = span(*key, file) else { return ANYTHING };
@@ -52,12 +50,12 @@ fn can(condition: &Condition, file: &DataFile) -> Can {
             let Some(overlaps) = overlap(from.as_ref(), to.as_ref(), &least, &greatest) else { return ANYTHING };
             let (from, to) = (end(low.as_ref(), *relation, 1.0), end(high.as_ref(), *relation, -1.0));
             let within = from.is_none_or(|from| least >= from) && to.is_none_or(|to| greatest <= to);
-            odd(*key, *relation, file, Can { yes: overlaps, no: !within, null: nulls(*key, file) })
+            odd(*key, *relation, file, Can { yes: overlaps, no: !within })
         }
         Condition::OneOf { key, relation, values } => {
             let Some((least, greatest)) = span(*key, file) else { return ANYTHING };
             if values.is_empty() {
-                return Can { yes: false, no: true, null: nulls(*key, file) };
+                return Can { yes: false, no: true };
             }
             let mut any = false;
             for value in values {
@@ -67,12 +65,13 @@ fn can(condition: &Condition, file: &DataFile) -> Can {
                     None => return ANYTHING,
                 }
             }
-            odd(*key, *relation, file, Can { yes: any, no: true, null: nulls(*key, file) })
+            odd(*key, *relation, file, Can { yes: any, no: true })
         }
         Condition::Within { ra, dec, cap } => {
-            let (Some((ra0, ra1)), Some((dec0, dec1))) = (&file.stats.ra, &file.stats.dec) else { return ANYTHING };
+            // The circle is a little wider than it is already.
+            let (Some(ras), Some(decs)) = (file.stats.ra, file.stats.dec) else { return ANYTHING };
             let with = nulls(Key::Ra, file) || nulls(Key::Dec, file);
-            let touched = Can { yes: cap.may_touch(wide((*ra0, *ra1)), wide((*dec0, *dec1))), no: true, null: with };
+            let touched = Can { yes: cap.may_touch(ras, decs), no: true };
             let exact = *ra == Relation::Same && *dec == Relation::Same;
             if with && !exact { ANYTHING } else { touched }
         }
@@ -99,6 +98,7 @@ fn span(key: Key, file: &DataFile) -> Option<(Value, Value)> {
         Key::Ra => float(stats.ra),
         Key::Dec => float(stats.dec),
         Key::Healpix => int(stats.healpix_29),
+        Key::Commit => i64::try_from(file.commit).ok().and_then(|commit| int(Some((commit, commit)))),
     }
 }
 

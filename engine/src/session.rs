@@ -12,12 +12,13 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::ObjectName;
 use noctuary_storage::{Access, Snapshot};
 
-use crate::aliases::name_columns;
-use crate::catalog::{ALERTS, ARCHIVE, Tables};
-use crate::describe::{self, Described};
+use crate::aliases::{name_columns, titles};
+use crate::catalog::Tables;
+use crate::clauses;
+use crate::describe;
 use crate::error::{EngineError, Result, unknown_column};
 use crate::names::Names;
-use crate::plan::Planned;
+use crate::plan::{Planned, Titles};
 use crate::sql::{self, Asked};
 
 /// Questions about one version of the archive.
@@ -69,32 +70,38 @@ impl Session {
         sql::first_word(sql)
     }
 
-    /// Understands a question: one statement that reads.
+    /// Understands a question: one statement that reads. Conditions are followed operator by operator, which with the
+    /// most that are taken needs a stack of 8 MB, here and where the answer is streamed.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] with what to change.
     pub async fn plan(&self, sql: &str) -> Result<Planned> {
         let state = Arc::new(self.context.state());
         let mut mentioned = BTreeSet::new();
-        let plan = match sql::parse(sql, &self.names, self.tables.only_survey())? {
+        let (plan, titles) = match sql::parse(sql, &self.names, self.tables.only_survey())? {
             Asked::Describe(table) => {
-                let rows = self.describe_named(&table)?;
-                self.context.read_batch(describe::batch(&rows)?)?.into_unoptimized_plan()
+                let rows = self.tables.describe(&reference(&table)?)?;
+                (self.context.read_batch(describe::batch(&rows)?)?.into_unoptimized_plan(), Titles::default())
             }
-            Asked::Rows(mut statement) => {
-                if sql::analyzes(&statement) && !self.access.is_everything() {
+            Asked::Rows { mut statement, typed } => {
+                if sql::explains(&statement) && !self.access.is_everything() {
                     return Err(EngineError::invalid(
-                        "EXPLAIN ANALYZE tells of every row it meets, and needs the rights to all of them; EXPLAIN does not",
+                        "EXPLAIN tells which files are read, and so of rows of all rights: it needs the rights to all of them",
                     ));
                 }
+                clauses::check(&statement)?;
+                let titles = Arc::new(titles(&statement, &typed));
                 name_columns(&mut statement);
                 for table in state.resolve_table_references(&statement)? {
-                    mentioned.extend(self.schema_of(&table)?);
+                    // Functions that give tables are called like relations.
+                    if table.schema().is_some() || !state.table_functions().contains_key(table.table()) {
+                        mentioned.extend(self.tables.schema_of(&table)?);
+                    }
                 }
-                self.logical(&state, *statement).await.map_err(|e| self.explain(e, &mentioned))?
+                (self.logical(&state, *statement).await.map_err(|e| self.explain(e, &mentioned))?, titles)
             }
         };
-        Planned::new(state, plan).map_err(|e| self.with_hint(e, &mentioned))
+        Planned::new(state, plan, titles).map_err(|e| self.with_hint(e, &mentioned))
     }
 
     /// Plans and answers.
@@ -113,25 +120,6 @@ impl Session {
             .with_allow_statements(false);
         options.verify_plan(&plan)?;
         Ok(plan)
-    }
-
-    /// The schema of a table. Tables that are not there are found out here, where it is known which there are.
-    fn schema_of(&self, table: &TableReference) -> Result<Option<String>> {
-        match (table.catalog(), table.schema()) {
-            (_, Some("information_schema")) => Ok(None),
-            (None | Some(CATALOG), schema) => {
-                self.tables.find(schema, table.table())?;
-                let only = self.tables.only_survey().filter(|_| table.table() == ALERTS);
-                Ok(schema.filter(|s| *s != ARCHIVE).or(only).or(Some(ARCHIVE)).map(str::to_owned))
-            }
-            (Some(other), _) => {
-                let survey = self.tables.iter().map(|(schema, ..)| schema).find(|schema| *schema != ARCHIVE);
-                let alerts = survey.map_or_else(String::new, |survey| format!("{survey}.{ALERTS} or as "));
-                Err(EngineError::invalid(format!(
-                    "there is no catalog {other:?}; write a table as {alerts}{ARCHIVE}.versions"
-                )))
-            }
-        }
     }
 
     fn explain(&self, error: DataFusionError, mentioned: &BTreeSet<String>) -> EngineError {
@@ -156,23 +144,6 @@ impl Session {
         }
     }
 
-    fn describe_named(&self, table: &ObjectName) -> Result<Arc<Vec<Described>>> {
-        let parts: Vec<&str> = table.0.iter().filter_map(|p| p.as_ident()).map(|i| i.value.as_str()).collect();
-        match parts.as_slice() {
-            [name] => self.describe(None, name),
-            [schema, name] | [_, schema, name] => self.describe(Some(schema), name),
-            _ => Err(EngineError::invalid(format!("{table} is not the name of a table"))),
-        }
-    }
-
-    /// What the columns of a table mean.
-    ///
-    /// # Errors
-    /// When there is no such table.
-    pub fn describe(&self, schema: Option<&str>, table: &str) -> Result<Arc<Vec<Described>>> {
-        Ok(Arc::clone(&self.tables.find(schema, table)?.described))
-    }
-
     /// Words to complete: schemas, tables, columns, leaves and functions.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -187,5 +158,12 @@ impl Session {
     }
 }
 
-/// The one catalog.
-pub(crate) const CATALOG: &str = "noctuary";
+fn reference(table: &ObjectName) -> Result<TableReference> {
+    let parts: Vec<&str> = table.0.iter().filter_map(|p| p.as_ident()).map(|i| i.value.as_str()).collect();
+    match parts.as_slice() {
+        [name] => Ok(TableReference::bare(*name)),
+        [schema, name] => Ok(TableReference::partial(*schema, *name)),
+        [catalog, schema, name] => Ok(TableReference::full(*catalog, *schema, *name)),
+        _ => Err(EngineError::invalid(format!("{table} is not the name of a table"))),
+    }
+}

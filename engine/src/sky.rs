@@ -1,5 +1,12 @@
 //! Circles on the sky, and what ranges of right ascension and declination they can touch.
 
+/// The function of SQL that is true inside of a circle: of right ascension and declination, those of the middle, and
+/// the radius, edge included. Conditions with it choose files.
+pub const CONE: &str = "cone";
+/// The function of SQL that gives the angle between two points, of right ascension and declination of both. Where it is
+/// less than something it chooses files too.
+pub const SEPARATION: &str = "separation";
+
 /// A circle on the sky, all in degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cap {
@@ -38,9 +45,7 @@ impl Cap {
     pub(crate) fn ra_ranges(&self) -> Vec<(f64, f64)> {
         let Some(reach) = self.ra_reach() else { return vec![(0.0, 360.0)] };
         let (low, high) = (self.ra - reach, self.ra + reach);
-        if reach >= 180.0 {
-            vec![(0.0, 360.0)]
-        } else if low < 0.0 {
+        if low < 0.0 {
             vec![(0.0, high), (low + 360.0, 360.0)]
         } else if high > 360.0 {
             vec![(0.0, high - 360.0), (low, 360.0)]
@@ -68,6 +73,46 @@ mod tests {
         let cap = Cap::new(10.0, 89.5, 1.0).unwrap();
         assert!(cap.may_touch((200.0, 201.0), (89.6, 89.7)));
         assert!(!cap.may_touch((0.0, 360.0), (80.0, 88.0)));
+    }
+
+    /// The angle between unit vectors, in degrees.
+    fn apart(a: (f64, f64), b: (f64, f64)) -> f64 {
+        let unit = |(ra, dec): (f64, f64)| {
+            let (ra, dec) = (ra.to_radians(), dec.to_radians());
+            [dec.cos() * ra.cos(), dec.cos() * ra.sin(), dec.sin()]
+        };
+        let (a, b) = (unit(a), unit(b));
+        let cross = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+        let dot: f64 = a.iter().zip(b).map(|(x, y)| x * y).sum();
+        cross.iter().map(|v| v * v).sum::<f64>().sqrt().atan2(dot).to_degrees()
+    }
+
+    /// Angles with those at which something changes among them.
+    fn angle(from: f64, to: f64) -> impl proptest::strategy::Strategy<Value = f64> {
+        let odd = [from, from + 1e-9, from + 0.5, to - 0.5, to - 1e-9, to, 0.0];
+        proptest::prop_oneof![from..to, proptest::sample::select(odd.to_vec())]
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { cases: 20_000, ..Default::default() })]
+
+        #[test]
+        fn no_point_inside_is_left_out(
+            centre in (angle(0.0, 360.0), angle(-90.0, 90.0)),
+            point in (angle(0.0, 360.0), angle(-90.0, 90.0)),
+            near in (-1.0..1.0f64, -1.0..1.0f64, proptest::bool::ANY),
+            size in 1e-6..3.0f64,
+        ) {
+            // Half of the points are near the middle, or every circle that holds one would be a large one.
+            let close = (
+                (centre.0 + near.0 * size / centre.1.to_radians().cos().max(1e-3)).rem_euclid(360.0),
+                (centre.1 + near.1 * size).clamp(-90.0, 90.0),
+            );
+            let point = if near.2 { close } else { point };
+            // The smallest circle that holds the point.
+            let cap = Cap::new(centre.0, centre.1, apart(centre, point)).unwrap();
+            proptest::prop_assert!(cap.may_touch((point.0, point.0), (point.1, point.1)), "{cap:?} {point:?}");
+        }
     }
 
     #[test]

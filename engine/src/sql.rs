@@ -1,21 +1,21 @@
 //! From text to one statement: words in the archive's spelling, placeholders numbered, questions only.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::error::{EngineError, Result};
 use crate::names::Names;
+use crate::spelling::{Typed, respell};
 
 /// What a statement asks for.
 #[derive(Debug)]
 pub(crate) enum Asked {
     /// Rows, or a plan, which DataFusion makes.
-    Rows(Box<Statement>),
+    Rows { statement: Box<Statement>, typed: Typed },
     /// What a table's columns mean.
     Describe(ObjectName),
 }
@@ -89,7 +89,8 @@ pub fn is_whole(sql: &str) -> bool {
 /// Reads one statement.
 pub(crate) fn parse(sql: &str, names: &Names, only_survey: Option<&str>) -> Result<Asked> {
     let mut tokens = tokens(sql)?;
-    respell(&mut tokens, names, only_survey);
+    bounded(&tokens)?;
+    let typed = respell(&mut tokens, names, only_survey);
     number_placeholders(&mut tokens);
     let dialect = GenericDialect {};
     let mut parser = DFParserBuilder::new(tokens).with_dialect(&dialect).build().map_err(EngineError::from)?;
@@ -99,51 +100,61 @@ pub(crate) fn parse(sql: &str, names: &Names, only_survey: Option<&str>) -> Resu
     })?;
     match (parsed.pop_front(), parsed.len()) {
         (None, _) => Err(EngineError::invalid("there is no statement; write a SELECT")),
-        (Some(statement), 0) => asked(statement),
+        (Some(statement), 0) => asked(statement, typed),
         (Some(_), _) => Err(EngineError::invalid("there is more than one statement; send them one at a time")),
     }
 }
 
-fn respell(tokens: &mut [TokenWithSpan], names: &Names, only_survey: Option<&str>) {
-    let word = |token: &Token| match token {
-        Token::Word(word) if word.quote_style.is_none() => Some(word.value.clone()),
-        _ => None,
-    };
-    let mut mentioned: BTreeSet<String> =
-        tokens.iter().filter_map(|t| word(&t.token)).filter(|w| names.is_schema(w)).map(|w| w.to_lowercase()).collect();
-    if mentioned.is_empty() {
-        mentioned.extend(only_survey.map(str::to_owned));
-        mentioned.insert(crate::catalog::ARCHIVE.to_owned());
+/// The operators that are taken. What they join is followed from one to the next, on a stack that ends somewhere.
+const MAX_OPERATORS: usize = 2_000;
+
+/// Refuses a question with too long a chain of operators.
+fn bounded(tokens: &[TokenWithSpan]) -> Result<()> {
+    let mut operators = 0;
+    // What stands where a value begins is a sign or a list: of those there may be as many as there are values.
+    let mut begins = true;
+    for token in tokens.iter().map(|t| &t.token).filter(|t| !matches!(t, Token::Whitespace(_))) {
+        operators += usize::from(!begins && joins(token));
+        begins = matches!(token, Token::LParen | Token::Comma | Token::LBracket);
     }
-    // A name of the question's own is the same in every spelling too: the first one holds.
-    let mut own: BTreeMap<String, String> = BTreeMap::new();
-    let mut before: [Option<String>; 2] = [None, None];
-    for token in tokens {
-        let mut now = None;
-        match &mut token.token {
-            Token::Word(word) if word.quote_style.is_none() => {
-                let parent = match &before {
-                    [Some(parent), Some(dot)] if dot == "." => Some(parent.as_str()),
-                    _ => None,
-                };
-                let spelled = match names.spell(&word.value, &mentioned, parent) {
-                    Some(known) => known.to_owned(),
-                    None => own.entry(word.value.to_lowercase()).or_insert_with(|| word.value.clone()).clone(),
-                };
-                word.value = spelled;
-                now = Some(word.value.clone());
-            }
-            Token::Word(word) => {
-                own.entry(word.value.to_lowercase()).or_insert_with(|| word.value.clone());
-                now = Some(word.value.clone());
-            }
-            Token::Period => now = Some(".".to_owned()),
-            Token::Whitespace(_) => continue,
-            _ => {}
-        }
-        before = [before[1].take(), now];
+    if operators > MAX_OPERATORS {
+        return Err(EngineError::invalid(format!(
+            "the question has {operators} operators, and up to {MAX_OPERATORS} are taken; write x = 1 OR x = 2 ... as \
+             x IN (1, 2, ...), or ask in parts"
+        )));
+    }
+    Ok(())
+}
+
+/// True for what joins two things or follows one, and so can be written again and again.
+fn joins(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.quote_style.is_none() && JOINING.contains(&word.keyword),
+        Token::Comma | Token::Period | Token::Colon | Token::SemiColon | Token::Placeholder(_) => false,
+        Token::LParen | Token::RParen | Token::RBracket | Token::LBrace | Token::RBrace | Token::EOF => false,
+        // Every other sign is an operator, and texts stand in quotes.
+        token => token.to_string().chars().all(|c| c.is_ascii_punctuation() && !matches!(c, '\'' | '"' | '$')),
     }
 }
+
+const JOINING: [Keyword; 16] = [
+    Keyword::AND,
+    Keyword::OR,
+    Keyword::XOR,
+    Keyword::IS,
+    Keyword::IN,
+    Keyword::BETWEEN,
+    Keyword::LIKE,
+    Keyword::ILIKE,
+    Keyword::DIV,
+    Keyword::AT,
+    Keyword::COLLATE,
+    Keyword::JOIN,
+    Keyword::UNION,
+    Keyword::EXCEPT,
+    Keyword::MINUS,
+    Keyword::INTERSECT,
+];
 
 /// `?` becomes `$1`, `$2`, ... in the order of appearance.
 fn number_placeholders(tokens: &mut [TokenWithSpan]) {
@@ -161,7 +172,7 @@ fn number_placeholders(tokens: &mut [TokenWithSpan]) {
 const READ_ONLY: &str = "the archive is read-only in SQL: ask with SELECT, DESCRIBE, SHOW or EXPLAIN; \
                          `noctuary ingest` adds alerts";
 
-fn asked(statement: Statement) -> Result<Asked> {
+fn asked(statement: Statement, typed: Typed) -> Result<Asked> {
     if let Statement::Statement(sql) = &statement {
         match &**sql {
             SqlStatement::ExplainTable { table_name, .. } => return Ok(Asked::Describe(table_name.clone())),
@@ -173,7 +184,11 @@ fn asked(statement: Statement) -> Result<Asked> {
             _ => {}
         }
     }
-    if reads(&statement) { Ok(Asked::Rows(Box::new(statement))) } else { Err(EngineError::invalid(READ_ONLY)) }
+    if reads(&statement) {
+        Ok(Asked::Rows { statement: Box::new(statement), typed })
+    } else {
+        Err(EngineError::invalid(READ_ONLY))
+    }
 }
 
 fn reads(statement: &Statement) -> bool {
@@ -195,11 +210,11 @@ fn reads_sql(statement: &SqlStatement) -> bool {
     }
 }
 
-/// True for `EXPLAIN ANALYZE`, which runs the question and tells of every row it met.
-pub(crate) fn analyzes(statement: &Statement) -> bool {
+/// True for `EXPLAIN` in any of its forms.
+pub(crate) fn explains(statement: &Statement) -> bool {
     match statement {
-        Statement::Explain(explain) => explain.options.analyze || analyzes(&explain.statement),
-        Statement::Statement(sql) => matches!(&**sql, SqlStatement::Explain { analyze: true, .. }),
+        Statement::Explain(_) => true,
+        Statement::Statement(sql) => matches!(&**sql, SqlStatement::Explain { .. }),
         _ => false,
     }
 }
@@ -240,6 +255,22 @@ mod tests {
         assert_eq!(first_word("/* so */ Select 1").as_deref(), Some("SELECT"));
         assert_eq!(first_word("(SELECT 1)"), None);
         assert_eq!(first_word("  "), None);
+    }
+
+    #[test]
+    fn a_chain_of_operators_ends() {
+        let asked = |condition: String| parse(&format!("SELECT {condition}"), &Names::default(), None);
+        let numbers = |n: usize| (0..n).map(|n| format!("-{n}.5")).collect::<Vec<_>>().join(", ");
+        assert!(asked(format!("x IN ({})", numbers(20_000))).is_ok());
+        assert!(asked(vec!["x > 5 AND y = '+'"; 400].join(" OR ")).is_ok());
+        for chain in
+            [vec!["x > 1"; 2_000].join(" OR "), vec!["1"; 3_000].join(" + "), format!("x{}", "::int".repeat(2_500))]
+        {
+            let error = asked(chain).unwrap_err().to_string();
+            assert!(error.contains("IN (1, 2"), "{error}");
+        }
+        assert!(asked(vec!["1"; 2_500].join(" UNION ALL SELECT ")).is_err());
+        assert!(asked(format!("x{}", "[1]".repeat(2_500))).is_err());
     }
 
     #[test]

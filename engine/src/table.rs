@@ -1,4 +1,4 @@
-//! The table of a survey's alerts: which files, which leaves, which rows.
+//! A table that lies in files, a survey's alerts or the archive's own: which files, which leaves, which rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -5,6 +5,9 @@
 //! alert is left out, because surveys round it or change it; where its alert is not in the archive, the copy is all
 //! there is, and stays.
 
+use std::sync::Arc;
+
+use noctuary_packet::Columns;
 use noctuary_packet::id::Id;
 use noctuary_packet::schema::Schema;
 use noctuary_packet::survey::Survey;
@@ -34,12 +37,11 @@ pub fn sql(survey: &Survey, snapshot: &Snapshot, object: &Id) -> Result<String, 
     let not_mapped = || LightcurveError::NotMapped(survey.name.clone());
     let fields = survey.photometry.as_ref().ok_or_else(not_mapped)?;
     let schemas: Vec<_> = snapshot.stored_schemas(&survey.name).into_iter().map(|(schema, _)| schema).collect();
-    let known = |path: &String| {
-        let has = |s: &std::sync::Arc<Schema>| s.find(path).is_some();
-        schemas.is_empty() || schemas.iter().any(has)
-    };
-    let trigger = survey.records.trigger.iter().find(|p| known(p)).ok_or_else(not_mapped)?;
-    let history = survey.records.history.iter().find(|p| known(p));
+    let triggers = places(&survey.records.trigger, &schemas);
+    let histories = places(&survey.records.history, &schemas);
+    if triggers.is_empty() {
+        return Err(not_mapped());
+    }
     let object = match object {
         Id::Number(number) => number.to_string(),
         Id::Text(text) => format!("'{}'", text.replace('\'', "''")),
@@ -47,38 +49,65 @@ pub fn sql(survey: &Survey, snapshot: &Snapshot, object: &Id) -> Result<String, 
     let record = |from: &str, origin: &str| {
         let pick = |field: &str| format!("{from}.{}", quoted(field));
         format!(
-            "SELECT CAST({} AS DOUBLE) AS time, CAST({} AS VARCHAR) AS band, CAST({} AS DOUBLE) AS value, \
-             CAST({} AS DOUBLE) AS error, '{origin}' AS origin",
+            "SELECT CAST({} AS DOUBLE) AS \"time\", CAST({} AS VARCHAR) AS \"band\", CAST({} AS DOUBLE) AS \"value\", \
+             CAST({} AS DOUBLE) AS \"error\", '{origin}' AS \"origin\"",
             pick(&fields.time),
             pick(&fields.band),
             pick(&fields.value),
             pick(&fields.error)
         )
     };
-    let table = format!("{}.alerts", quoted(&survey.name));
-    let triggers = format!("{} FROM {table} WHERE _object = {object}", record(&path(trigger), "trigger"));
-    let Some(history) = history else {
-        return Ok(format!("SELECT DISTINCT * FROM ({triggers}) AS m WHERE value IS NOT NULL ORDER BY time, band"));
+    let alerts = |place: &Place| {
+        let others = place.before.iter().map(|other| format!(" AND {other} IS NULL")).collect::<String>();
+        format!("FROM {}.\"alerts\" WHERE \"_object\" = {object}{others}", quoted(&survey.name))
     };
-    let list = path(history);
+    let all = |parts: Vec<String>| parts.join("\nUNION ALL\n");
+    let own = all(triggers.iter().map(|t| format!("{} {}", record(&t.path, "trigger"), alerts(t))).collect());
+    if histories.is_empty() {
+        return Ok(format!(
+            "SELECT DISTINCT * FROM ({own}) AS \"own\" WHERE \"value\" IS NOT NULL ORDER BY \"time\", \"band\""
+        ));
+    }
+    let earlier = histories.iter().map(|h| {
+        let elements = format!("SELECT unnest({}) AS \"record\" {}", h.path, alerts(h));
+        format!("{} FROM ({elements}) AS \"records\"", record("\"record\"", "history"))
+    });
+    let earlier = all(earlier.collect());
     Ok(format!(
-        "WITH own AS ({triggers}),\n\
-         records AS (SELECT unnest({list}) AS record FROM {table} WHERE _object = {object}),\n\
-         earlier AS ({} FROM records),\n\
-         once AS (SELECT DISTINCT * FROM earlier)\n\
+        "WITH \"own\" AS ({own}),\n\
+         \"earlier\" AS ({earlier}),\n\
+         \"once\" AS (SELECT DISTINCT * FROM \"earlier\")\n\
          SELECT * FROM (\n\
-         SELECT DISTINCT time, band, value, error, origin FROM own\n\
+         SELECT DISTINCT * FROM \"own\"\n\
          UNION ALL\n\
-         SELECT o.time, o.band, o.value, o.error, o.origin FROM once AS o\n\
-         LEFT ANTI JOIN own AS w ON o.band = w.band AND abs(o.time - w.time) < {SAME_TIME}\n\
-         ) AS measurements\n\
-         WHERE value IS NOT NULL ORDER BY time, band, origin",
-        record("record", "history")
+         SELECT \"o\".\"time\", \"o\".\"band\", \"o\".\"value\", \"o\".\"error\", \"o\".\"origin\" FROM \"once\" AS \"o\"\n\
+         LEFT ANTI JOIN \"own\" AS \"w\"\n\
+         ON \"o\".\"band\" = \"w\".\"band\" AND abs(\"o\".\"time\" - \"w\".\"time\") < {SAME_TIME}\n\
+         ) AS \"measurements\"\n\
+         WHERE \"value\" IS NOT NULL ORDER BY \"time\", \"band\", \"origin\""
     ))
 }
 
+/// Where a record or list is found.
+struct Place {
+    path: String,
+    /// Other places: where a packet has something there, it is not looked for here.
+    before: Vec<String>,
+}
+
+/// The places that some schema has. In each the first that it has is meant, and the others are null there.
+fn places(mapped: &[String], schemas: &[Arc<Schema>]) -> Vec<Place> {
+    // Where nothing is stored, any place gives nothing.
+    let known: Vec<String> = match (schemas, mapped) {
+        ([], [first, ..]) => vec![path(first)],
+        _ => mapped.iter().filter(|p| schemas.iter().any(|s| s.find(p).is_some())).map(|p| path(p)).collect(),
+    };
+    (0..known.len()).map(|at| Place { path: known[at].clone(), before: known[..at].to_vec() }).collect()
+}
+
+/// A path of the packet as SQL names it. Every name is quoted, so that none is put in another spelling.
 fn path(dotted: &str) -> String {
-    dotted.split('.').map(quoted).collect::<Vec<_>>().join(".")
+    Columns::path(dotted).split('.').map(quoted).collect::<Vec<_>>().join(".")
 }
 
 fn quoted(name: &str) -> String {

@@ -1,13 +1,4 @@
-//! Functions of the sky for SQL. All angles are degrees, positions ICRS.
-//!
-//! | function | gives |
-//! |---|---|
-//! | `cone(ra, dec, ra0, dec0, radius)` | true within `radius` of a point, its edge included |
-//! | `separation(ra1, dec1, ra2, dec2)` | angle between two points, 0 to 180 |
-//! | `healpix(ra, dec, order)` | HEALPix cell, NESTED, order 0 to 29 |
-//! | `arcsec(x)`, `arcmin(x)` | `x` seconds or minutes of arc in degrees |
-//!
-//! Where an argument is null, infinite or not a number the result is null.
+//! Functions of the sky for SQL.
 
 use std::sync::Arc;
 
@@ -17,10 +8,10 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
+use noctuary_engine::{CONE, SEPARATION};
 
 /// The functions.
-#[must_use]
-pub fn functions() -> Vec<ScalarUDF> {
+pub(crate) fn functions() -> Vec<ScalarUDF> {
     Sky::ALL.map(|what| ScalarUDF::from(Function { what, signature: what.signature() })).into()
 }
 
@@ -28,8 +19,7 @@ pub fn functions() -> Vec<ScalarUDF> {
 ///
 /// The formula is the special case of a sphere in Vincenty, "Direct and inverse solutions of geodesics on the
 /// ellipsoid", Survey Review 23 (1975): exact to rounding at all distances, antipodes included.
-#[must_use]
-pub fn separation(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> Option<f64> {
+fn separation(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> Option<f64> {
     if ![ra1, dec1, ra2, dec2].iter().all(|v| v.is_finite()) {
         return None;
     }
@@ -43,8 +33,7 @@ pub fn separation(ra1: f64, dec1: f64, ra2: f64, dec2: f64) -> Option<f64> {
 
 /// The HEALPix cell, NESTED, that holds a point in degrees. `None` for a point that is not on the sphere or an order
 /// that is not 0 to 29.
-#[must_use]
-pub fn healpix(ra: f64, dec: f64, order: i64) -> Option<i64> {
+fn healpix(ra: f64, dec: f64, order: i64) -> Option<i64> {
     let order = u8::try_from(order).ok().filter(|order| *order <= 29)?;
     if !ra.is_finite() || !(-90.0..=90.0).contains(&dec) {
         return None;
@@ -86,8 +75,8 @@ struct Function {
 impl ScalarUDFImpl for Function {
     fn name(&self) -> &'static str {
         match self.what {
-            Sky::Cone => "cone",
-            Sky::Separation => "separation",
+            Sky::Cone => CONE,
+            Sky::Separation => SEPARATION,
             Sky::Healpix => "healpix",
             Sky::Arcsec => "arcsec",
             Sky::Arcmin => "arcmin",

@@ -1,7 +1,8 @@
 //! Answers of many kinds of question, against ones that are known.
 
 use crate::lamp::{archive, lamp};
-use crate::support::{ask, session, take};
+use crate::make::lsst_packet;
+use crate::support::{ask, session, sorted, take, try_ask};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_of_many_shapes() {
@@ -41,4 +42,43 @@ async fn questions_of_many_shapes() {
         let rows: Vec<String> = ask(&session, sql).await.into_iter().map(|row| row.join(" ")).collect();
         assert_eq!(rows, *expected, "{sql}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_two_types_become_one() {
+    let archive = archive().await;
+    take(&archive, "lamps", (1..=2).map(|id| lamp(2, id, &[])).collect(), 1 << 20).await;
+    take(&archive, "lsst", vec![lsst_packet(70)], 1 << 20).await;
+    let session = session(&archive).await;
+    for (sql, expected) in [
+        ("SELECT _object FROM lsst.alerts UNION ALL SELECT _object FROM lamp.alerts", vec!["0", "0", "7"]),
+        ("SELECT glow.flags FROM lamp.alerts UNION SELECT access FROM lamp.alerts", vec!["5", "open"]),
+        ("SELECT 1 AS n UNION ALL SELECT 2.5", vec!["1.0", "2.5"]),
+        ("SELECT NULL UNION ALL SELECT 5", vec!["-", "5"]),
+        ("SELECT 5 UNION ALL SELECT NULL", vec!["-", "5"]),
+        ("SELECT CASE WHEN lampId = 1 THEN 1 ELSE glow.brightFlux END FROM lamp.alerts", vec!["1.0", "3.0"]),
+        ("SELECT CASE WHEN lampId = 1 THEN NULL ELSE glow.brightFlux END FROM lamp.alerts", vec!["-", "3.0"]),
+        ("SELECT coalesce(1, glow.brightFlux) FROM lamp.alerts", vec!["1.0", "1.0"]),
+    ] {
+        let rows: Vec<String> = sorted(&session, sql).await.into_iter().map(|row| row.join(" ")).collect();
+        assert_eq!(rows, expected, "{sql}");
+    }
+    assert_eq!(ask(&session, "EXPLAIN SELECT 1 UNION ALL SELECT 2.5").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_give_tables_are_called_in_any_case() {
+    let archive = archive().await;
+    take(&archive, "lamps", (1..=3).map(|id| lamp(2, id, &[])).collect(), 1 << 20).await;
+    let session = session(&archive).await;
+    for sql in [
+        "SELECT value FROM generate_series(1, 3)",
+        "SELECT value FROM GENERATE_SERIES(1, 3)",
+        "SELECT r.value FROM range(1, 4) AS r",
+        "SELECT lampId FROM alerts JOIN Range(1, 9) AS r ON lampId = r.value",
+        "WITH range AS (SELECT lampId FROM alerts) SELECT * FROM range",
+    ] {
+        assert_eq!(sorted(&session, sql).await, [["1"], ["2"], ["3"]], "{sql}");
+    }
+    assert!(try_ask(&session, "SELECT * FROM range").await.is_err());
 }

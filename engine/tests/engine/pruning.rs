@@ -50,6 +50,7 @@ fn comparison() -> impl Strategy<Value = String> {
         _ => n as f64 * 1.8,
     };
     prop_oneof![
+        (op.clone(), 0..25_i64).prop_map(|(op, n)| format!("_commit {op} {n}")),
         (whole.clone(), op.clone(), 0..210_i64).prop_map(move |(c, op, n)| format!("{c} {op} {}", number(c, n))),
         (whole.clone(), op.clone(), 0..210_i64).prop_map(move |(c, op, n)| format!("{} {op} {c}", number(c, n))),
         (real.clone(), op, 0..210_i64).prop_map(move |(c, op, n)| format!("{c} {op} {}", place(c, n))),
@@ -118,7 +119,9 @@ async fn conditions_on_keys_choose_files_by_whichever_name() {
         ("NOT (lampId > 12)", 2),
         ("_night = '2023-03-10'", 2),
         ("glow.dec > 80 OR lampId = 1", 4),
-        ("_commit > 1000", 20),
+        ("_commit > 1000", 0),
+        ("_commit BETWEEN 5 AND 8", 4),
+        ("_commit <= 4 AND glow.brightFlux > 0", 3),
     ] {
         let sql = format!("SELECT glow.brightFlux FROM lamp.alerts WHERE {condition}");
         let (_, files) = cost(&pruned, &sql).await;

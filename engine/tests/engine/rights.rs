@@ -79,13 +79,16 @@ async fn what_counts_packets_of_all_rights_is_for_those_who_have_them() {
         "SELECT * FROM archive.files",
         "DESCRIBE quarantine",
         "EXPLAIN ANALYZE SELECT count(*) FROM alerts",
+        "EXPLAIN SELECT count(*) FROM alerts WHERE _alert <= 8",
+        "EXPLAIN VERBOSE SELECT 1",
+        "DESCRIBE SELECT count(*) FROM alerts",
     ] {
         let error = try_ask(&public, sql).await.expect_err(sql);
         assert!(error.to_string().contains("rights"), "{error}");
     }
     let versions = ask(&public, "SELECT what, received, bytes FROM versions").await;
     assert!(versions.iter().flatten().all(|v| v == "-"), "{versions:?}");
-    try_ask(&public, "EXPLAIN SELECT count(*) FROM alerts").await.unwrap();
+    try_ask(&session(&archive).await, "EXPLAIN SELECT count(*) FROM alerts").await.unwrap();
     // A file that holds nothing of theirs is not opened.
     assert_eq!(cost(&public, "SELECT lampId FROM alerts").await.1, 2);
 }

@@ -1,8 +1,13 @@
 //! Several versions of a schema seen as one table.
 
+use std::sync::Arc;
+
+use noctuary_packet::schema::{RegistryId, Schema};
+use noctuary_storage::Access;
+
 use crate::lamp::{archive, lamp};
-use crate::make::Value;
-use crate::support::{ask, one, session, sorted, take};
+use crate::make::{Value, datum, framed};
+use crate::support::{ask, cost, limited, one, session, sorted, take};
 
 async fn both() -> noctuary_storage::Archive {
     let archive = archive().await;
@@ -129,5 +134,84 @@ async fn describe_tells_of_every_leaf() {
     assert_eq!(of("_ra")[2], "deg");
     assert!(rows.iter().all(|r| !r[0].starts_with('_') || r[3] != "-"), "every key column is explained");
     assert_eq!(ask(&session, "SHOW COLUMNS FROM lamp.alerts").await, rows);
-    assert!(ask(&session, "DESC ledger").await.iter().any(|r| r[0] == "received"));
+    for table in ["versions", "schemas", "surveys", "files", "ledger", "quarantine"] {
+        let rows = ask(&session, &format!("DESC {table}")).await;
+        assert!(rows.len() > 2 && rows.iter().all(|r| r[3] != "-"), "{table}: {rows:?}");
+    }
+    let of = async |table: &str, column: &str| {
+        let rows = ask(&session, &format!("DESCRIBE archive.{table}")).await;
+        rows.into_iter().find(|r| r[0] == column).unwrap()
+    };
+    assert_ne!(of("versions", "version").await[3], of("schemas", "version").await[3]);
+}
+
+const KITE_MAPPING: &str = r#"
+name = "kite"
+title = "Kites with fields that look like keys"
+[[recognise]]
+fields = ["_kite"]
+[ids]
+alert = ["_kite"]
+[position]
+ra = ["_ra"]
+dec = ["at._dec"]
+[time]
+field = ["at.mjd"]
+form = "mjd"
+scale = "tai"
+[night]
+utc_offset_hours = 0.0
+[rights]
+levels = ["public", "private"]
+fields = ["_rights"]
+values = { open = "public", closed = "private" }
+"#;
+
+const KITE: &str = r#"{"type": "record", "name": "kite", "version": "1.0", "fields": [
+ {"name": "_kite", "type": "long"}, {"name": "_ra", "type": "double", "doc": "as the kite says"},
+ {"name": "__ra", "type": "string"}, {"name": "_rights", "type": "string"}, {"name": "_commit", "type": "string"},
+ {"name": "at", "type": {"type": "record", "name": "at", "fields": [
+   {"name": "_dec", "type": "double", "doc": "how high"}, {"name": "mjd", "type": "double"}]}}]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_that_are_called_like_keys_stand_beside_them() {
+    let archive = archive().await;
+    archive.add_survey(KITE_MAPPING).await.unwrap();
+    let schema = Arc::new(Schema::parse(KITE).unwrap());
+    archive.add_schemas(&[(Arc::clone(&schema), Some(RegistryId(9)))]).await.unwrap();
+    for id in 1..=4_i64 {
+        let values = [
+            ("_kite", id.into()),
+            ("_ra", (id as f64 + 0.5).into()),
+            ("__ra", "deep".into()),
+            ("_rights", if id == 2 { "closed".into() } else { "open".into() }),
+            ("_commit", "mine".into()),
+            ("at._dec", (id as f64 * 10.0).into()),
+            ("at.mjd", 60_000.0.into()),
+        ];
+        take(&archive, &format!("kite {id}"), vec![framed(9, &datum(&schema, &values))], 1 << 20).await;
+    }
+    let session = session(&archive).await;
+    let sql =
+        "SELECT _alert, __kite, _ra, __ra, ___ra, _rights, __rights, __commit, at._dec FROM kite.alerts ORDER BY 1";
+    let rows = ask(&session, sql).await;
+    assert_eq!(rows[0], ["1", "1", "1.5", "1.5", "deep", "public", "open", "mine", "10.0"]);
+    assert_eq!((rows.len(), rows[1][5].as_str()), (4, "private"));
+    let described = ask(&session, "DESCRIBE kite.alerts").await;
+    let of = |column: &str| described.iter().find(|r| r[0] == column).unwrap()[3].clone();
+    assert_eq!((of("__ra").as_str(), of("at._dec").as_str()), ("as the kite says", "how high"));
+    // By whichever name, conditions choose files.
+    for condition in ["__kite = 3", "_alert = 3", "__ra > 3.4 AND __ra < 3.6", "_ra BETWEEN 3.4 AND 3.6"] {
+        let sql = format!("SELECT ___ra FROM kite.alerts WHERE {condition}");
+        assert_eq!(
+            (ask(&session, &sql).await, cost(&session, &sql).await.1),
+            (vec![vec!["deep".to_owned()]], 1),
+            "{sql}"
+        );
+    }
+    let public = limited(&archive, Access::public()).await;
+    assert_eq!(
+        sorted(&public, "SELECT __rights, __kite FROM kite.alerts").await,
+        [["open", "1"], ["open", "3"], ["open", "4"]]
+    );
 }

@@ -63,6 +63,116 @@ async fn columns_of_an_answer_are_named_for_people() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_given_stay_as_they_were_typed() {
+    let (archive, _) = lit().await;
+    take(&archive, "lsst", vec![lsst_packet(1)], 1 << 20).await;
+    let session = session(&archive).await;
+    for (sql, names) in [
+        ("SELECT COUNT(*) AS count FROM lamp.alerts", vec!["count"]),
+        ("SELECT COUNT(lampId), count(access) FROM lamp.alerts", vec!["COUNT(lampId)", "count(access)"]),
+        ("SELECT CAST(_night AS DATE) AS date FROM lamp.alerts ORDER BY Date", vec!["date"]),
+        ("SELECT max(glow.ra) AS RA, min(glow.dec) Dec FROM lamp.alerts ORDER BY ra", vec!["RA", "Dec"]),
+        ("SELECT -lampId AS LAMPID FROM lamp.alerts ORDER BY lampid", vec!["LAMPID"]),
+        ("SELECT _object AS objectid FROM lamp.alerts", vec!["objectid"]),
+        ("SELECT _object AS DIAOBJECTID FROM lamp.alerts", vec!["DIAOBJECTID"]),
+        ("SELECT * FROM (SELECT max(glow.ra) AS RA FROM lamp.alerts)", vec!["RA"]),
+        ("WITH m AS (SELECT max(glow.ra) AS RA FROM lamp.alerts) SELECT * FROM m", vec!["RA"]),
+        ("SELECT max(glow.ra) AS RA FROM lamp.alerts UNION ALL SELECT 1", vec!["RA"]),
+        (
+            "WITH Both (Id, Flux) AS (SELECT lampId, glow.brightFlux FROM lamp.alerts) SELECT ID, FLUX FROM BOTH",
+            vec!["Id", "Flux"],
+        ),
+        ("SELECT FLUX FROM (SELECT glow.brightFlux AS Flux FROM lamp.alerts) T(FLUX)", vec!["Flux"]),
+        ("SELECT lampId AS \"LampID\" FROM lamp.alerts ORDER BY \"LampID\"", vec!["LampID"]),
+        ("SELECT l.STORED FROM LEDGER l JOIN lamp.alerts a ON A._night = L.NIGHT", vec!["stored"]),
+        ("SELECT $1 AS COUNT", vec!["COUNT"]),
+    ] {
+        let planned = session.plan(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let fields = planned.schema();
+        assert_eq!(fields.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), names, "{sql}");
+        if !sql.contains('$') {
+            ask(&session, sql).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sql_knows_of_tables_is_found_in_any_case() {
+    let (_, session) = lit().await;
+    for sql in [
+        "SELECT count(*) FROM information_schema.tables WHERE table_name = 'ledger'",
+        "SELECT COUNT(*) FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME = 'ledger'",
+        "SELECT count(*) FROM Noctuary.Information_Schema.Tables t WHERE T.TABLE_NAME = 'ledger'",
+        "SELECT count(*) FROM (SELECT 1 FROM NOCTUARY.LAMP.ALERTS LIMIT 1)",
+    ] {
+        assert_eq!(one(&session, sql).await, "1", "{sql}");
+    }
+    for sql in ["DESCRIBE information_schema.tables", "SHOW COLUMNS FROM INFORMATION_SCHEMA.TABLES"] {
+        assert!(ask(&session, sql).await.iter().any(|r| r[0] == "table_name"), "{sql}");
+    }
+    assert_eq!(ask(&session, "DESCRIBE NOCTUARY.LAMP.ALERTS").await, ask(&session, "DESCRIBE lamp.alerts").await);
+    for (sql, hint) in [
+        ("DESCRIBE nonsense.lamp.alerts", "no catalog"),
+        ("SELECT * FROM nonsense.lamp.alerts", "no catalog"),
+        ("SELECT * FROM nonsense.information_schema.tables", "no catalog"),
+        ("DESCRIBE information_schema.table", "tables"),
+    ] {
+        let error = refused(&session, sql).await;
+        assert!(error.contains(hint), "{sql}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clauses_without_effect_are_refused() {
+    let (_, session) = lit().await;
+    for (sql, hint) in [
+        ("SELECT count(*) FROM alerts TABLESAMPLE (10 PERCENT)", "random()"),
+        ("SELECT count(*) FROM alerts SAMPLE 0.1", "random()"),
+        ("SELECT count(*) FROM (SELECT 1) AS t TABLESAMPLE (1 ROWS)", "random()"),
+        ("SELECT count(*) FROM alerts PREWHERE lampId = 1", "WHERE"),
+        ("SELECT count(*) FROM alerts PARTITION (p0)", "WHERE"),
+        ("SELECT count(*) FROM alerts WITH (NOLOCK)", "hint"),
+        ("SELECT count(*) FROM alerts SETTINGS max_threads = 1", "SETTINGS"),
+        ("SELECT lampId FROM alerts FOR UPDATE", "FOR UPDATE"),
+        ("SELECT lampId FROM alerts FORMAT JSON", "FORMAT"),
+        ("SELECT access, count(*) FROM alerts GROUP BY access WITH ROLLUP", "ROLLUP"),
+        ("SELECT lampId FROM alerts ORDER BY lampId WITH FILL", "FILL"),
+        ("SELECT quantile(0.5)(lampId) FROM alerts", "arguments"),
+        ("WITH a AS (SELECT * FROM alerts TABLESAMPLE (1 ROWS)) SELECT * FROM a", "random()"),
+        ("SELECT 1 WHERE 1 IN (SELECT lampId FROM alerts FOR SHARE)", "FOR UPDATE"),
+        ("EXPLAIN SELECT lampId FROM alerts FOR UPDATE", "FOR UPDATE"),
+    ] {
+        let error = refused(&session, sql).await;
+        assert!(error.contains(hint), "{sql}: {error}");
+    }
+    let many = vec!["alerts"; 101].iter().enumerate().map(|(n, t)| format!("{t} t{n}")).collect::<Vec<_>>();
+    assert!(refused(&session, &format!("SELECT 1 FROM {}", many.join(", "))).await.contains("101"));
+    assert_eq!(one(&session, "SELECT count(*) FROM alerts AS final WHERE final.lampId > 0").await, "5");
+}
+
+/// With the stack that the program gives its threads.
+#[test]
+fn long_conditions_are_answered_or_refused() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).thread_stack_size(8 << 20).enable_all().build().unwrap();
+    let answers = runtime.spawn(async {
+        let (_, session) = lit().await;
+        for (terms, way) in [(1_000, "OR"), (1_000, "AND")] {
+            let condition = (0..terms).map(|n| format!("_ra > {n}")).collect::<Vec<_>>().join(&format!(" {way} "));
+            let found = if way == "OR" { "5" } else { "0" };
+            assert_eq!(one(&session, &format!("SELECT count(*) FROM alerts WHERE {condition}")).await, found);
+        }
+        let sum = vec!["lampId"; 2_000].join(" + ");
+        assert_eq!(ask(&session, &format!("SELECT max({sum}) FROM alerts")).await, [["10000"]]);
+        let union = vec!["SELECT 1"; 200].join(" UNION ALL ");
+        assert_eq!(one(&session, &format!("SELECT count(*) FROM ({union})")).await, "200");
+        let condition = (0..100_000).map(|n| format!("_ra > {n}")).collect::<Vec<_>>().join(" OR ");
+        assert!(refused(&session, &format!("SELECT count(*) FROM alerts WHERE {condition}")).await.contains("IN (1"));
+    });
+    runtime.block_on(answers).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_told_with_what_to_change() {
     let (archive, session) = lit().await;
     for (sql, hint) in [
@@ -77,6 +187,7 @@ async fn mistakes_are_told_with_what_to_change() {
         ("CREATE TABLE x AS SELECT 1", "read-only"),
         ("SELECT 1; SELECT 2", "one at a time"),
         ("SELECT * FROM '/etc/passwd'", "no table"),
+        ("EXPLAIN SELECT lampIdd FROM alerts", "lampId"),
     ] {
         let error = refused(&session, sql).await;
         assert!(error.contains(hint), "{sql}: {error}");
@@ -95,6 +206,12 @@ async fn parameters_are_filled_in() {
     let planned = session.plan("SELECT lampId FROM alerts WHERE glow.visit > ? AND lampId < ?").await.unwrap();
     assert_eq!(planned.parameters().unwrap().len(), 2);
     assert!(planned.execute().await.is_err());
+    for given in [0, 1, 3] {
+        let error = planned.clone().with_parameters(vec![ScalarValue::from(1_i64); given]).unwrap_err().to_string();
+        assert!(error.contains('2') && error.contains(&given.to_string()), "{error}");
+    }
+    let third = session.plan("SELECT $3 + 1 AS n").await.unwrap();
+    assert!(third.with_parameters((1..=3_i64).map(ScalarValue::from).collect()).is_ok());
     let filled = planned.with_parameters(vec![ScalarValue::from(200_i64), ScalarValue::from(5_i64)]).unwrap();
     let rows: Vec<_> = futures::TryStreamExt::try_collect(filled.execute().await.unwrap()).await.unwrap();
     assert_eq!(crate::support::texts(&rows), [["3"], ["4"]]);

@@ -32,6 +32,10 @@ use crate::output::sink::{note, print};
 /// Exit code of an ingest that quarantined something.
 const QUARANTINED: u8 = 3;
 
+/// Stack of a thread that plans questions: conditions are followed operator by operator, and of those there may be
+/// thousands. Memory is taken only as far as it is used.
+const STACK_BYTES: usize = 32 << 20;
+
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -72,6 +76,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.value.max(2))
         .thread_name("noctuary")
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()?;
     let result = match command {

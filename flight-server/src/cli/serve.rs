@@ -6,6 +6,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use super::STACK_BYTES;
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
 use crate::flight::{Door, loopback, serve};
@@ -40,6 +41,7 @@ pub fn run(network: &Runtime, config: &Config) -> Result<ExitCode> {
     let queries = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.value)
         .thread_name("noctuary-query")
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()?;
     let handle = queries.handle().clone();

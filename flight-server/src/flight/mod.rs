@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 pub use service::Door;
 
@@ -62,10 +62,9 @@ pub async fn serve(
         let _ = told.send(());
     };
     let service = FlightServiceServer::new(door).max_decoding_message_size(MAX_REQUEST);
-    let server = Server::builder()
-        .tcp_nodelay(true)
-        .add_service(service)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), signal);
+    // Answers of a few bytes would wait for the client's acknowledgement of what went before, for 40 ms.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let server = Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, signal);
     let late = async {
         if stopping.await.is_ok() {
             tokio::time::sleep(DRAIN).await;

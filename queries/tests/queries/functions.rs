@@ -1,6 +1,9 @@
 //! Functions of the sky in SQL.
 
-use crate::support::{ask, data, session};
+use noctuary_storage::ingest::Source;
+
+use crate::make::{framed, lsst_datum};
+use crate::support::{ask, data, empty, files, session, session_of, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_take_what_sql_gives_them() {
@@ -14,6 +17,34 @@ async fn functions_take_what_sql_gives_them() {
     .await;
     assert_eq!(row[0][0].parse::<f64>().unwrap().round(), 1.0);
     assert_eq!(row[0][1..], ["true", "false", "-", "-", "4", "0.5", "true", "true", "-"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn circles_choose_files() {
+    let archive = empty().await;
+    for file in 0..12_i64 {
+        let at = file as f64 * 30.0;
+        let packets = (0..5).map(move |n| {
+            let place = [("diaSource.ra", (at + n as f64 * 0.1).into()), ("diaSource.dec", (n as f64 - 2.0).into())];
+            framed(1101, &lsst_datum(file * 10 + n, &place))
+        });
+        take(&archive, vec![Source::packets(&format!("file {file}"), Box::new(packets))]).await;
+    }
+    let session = session_of(archive).await;
+    for (condition, read, rows) in [
+        ("cone(_ra, _dec, 60.2, 0, 0.05)", 1, "1"),
+        ("CONE(diaSource.ra, diaSource.dec, 60.2, 0, arcmin(3))", 1, "1"),
+        ("separation(_ra, _dec, 90, -2) < 0.5", 1, "1"),
+        ("10 >= separation(diaSource.ra, diaSource.dec, 359, 0)", 1, "5"),
+        ("cone(_ra, _dec, 15, 0, 16)", 2, "10"),
+        ("NOT cone(_ra, _dec, 60.2, 0, 0.05)", 12, "59"),
+        ("separation(_ra, _dec, 60.2, 0) > 0.05", 12, "59"),
+        ("cone(_ra, _dec, 60.2, 60, 1)", 0, "0"),
+    ] {
+        let sql = format!("SELECT count(diaSource.psfFlux) FROM lsst.alerts WHERE {condition}");
+        assert_eq!(ask(&session, &sql).await, [[rows]], "{condition}");
+        assert_eq!(files(&session, &sql).await, read, "{condition}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "../../../storage/tests/archive/make.rs"]
+#[allow(dead_code, reason = "the makers are shared with the archive's own tests")]
+mod make;
+
 mod filters;
 mod functions;
 mod lightcurve;

@@ -4,8 +4,11 @@
 //! - NaN is null. LSST sends NaN for "unknown"; in SQL `NaN > x` would be true.
 //! - Every column may be null, whatever the writer promised, so that versions can be merged.
 //! - An enum is its symbol as text. A union of several types is a struct with one field per type.
+//! - A field of the packet itself whose name begins with `_` has one more `_` in front: one is for the keys that the
+//!   archive adds.
 //! - Cutouts are left out: they are images, not columns, and are taken from the packet itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -54,7 +57,17 @@ impl Columns {
     /// Name and type of each column, in the writer's order.
     #[must_use]
     pub fn fields(&self) -> Fields {
-        self.record_fields(self.root)
+        let fields = self.record_fields(self.root);
+        if self.exact {
+            return fields;
+        }
+        fields.iter().map(|f| f.as_ref().clone().with_name(Self::path(f.name()))).collect()
+    }
+
+    /// Where the columns have what is found at a dotted path of the packet.
+    #[must_use]
+    pub fn path(field: &str) -> Cow<'_, str> {
+        if field.starts_with('_') { format!("_{field}").into() } else { field.into() }
     }
 
     fn record_fields(&self, record: NodeId) -> Fields {
