@@ -73,7 +73,15 @@ impl Label {
                     ("inclination_deg", body.elements.inclination),
                     ("absolute_magnitude", body.magnitude),
                 ];
-                Self { id: body.id, class: TrueClass::SolarSystem, shape: None, ra, dec, first_night, parameters }
+                Self {
+                    id: world.body_id(body),
+                    class: TrueClass::SolarSystem,
+                    shape: None,
+                    ra,
+                    dec,
+                    first_night,
+                    parameters,
+                }
             }
             Subject::Artefact(number) => {
                 let (_, ra, dec, _) = crate::queue::artefact(world, visit, number);

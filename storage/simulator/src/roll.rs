@@ -1,6 +1,5 @@
 //! Everything that alerts, in the order in which it does, without packets.
 
-use crate::calendar::source_id;
 use crate::queue::{Due, alerts};
 use crate::selection::{Passing, Subject};
 use crate::world::World;
@@ -71,7 +70,7 @@ impl Roll {
                 let seen = &mut self.bodies[visit.field as usize].1[index as usize];
                 (None, !std::mem::replace(seen, true))
             }
-            Subject::Artefact(_) => (Some(source_id(visit.night, visit.sequence, due.detector, due.counter)), true),
+            Subject::Artefact(_) => (Some(world.artefact_id(number as u32, &due)), true),
         };
         Seen { visit: number as u32, due, object, new }
     }

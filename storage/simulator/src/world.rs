@@ -3,11 +3,14 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use crate::bodies::Body;
 use crate::calendar::{MAX_COUNTER, NightOf, source_id};
 use crate::fields::Field;
 use crate::glance::Glance;
 use crate::objects::{Object, Sky};
-use crate::plan::{Plan, SimulationError};
+use crate::plan::{Plan, SimulationError, Survey};
+use crate::queue::Due;
+use crate::selection::Subject;
 use crate::telescope::Telescope;
 use crate::visits::Visit;
 
@@ -153,10 +156,33 @@ impl World {
         self.of_field[object.field as usize].partition_point(|v| (*v as usize) < self.begin)
     }
 
-    /// The number that the survey gives an object: that of its first source, found in this visit.
+    /// The number that the survey gives an object, found for the first time in this visit: for LSST that of its first
+    /// source.
     pub(crate) fn object_id(&self, number: u32, first: u32) -> i64 {
         let (object, visit) = (&self.objects[number as usize], &self.visits[first as usize]);
-        source_id(visit.night, visit.sequence, visit.aim.place(object.point).detector, object.counter)
+        match self.plan.survey {
+            Survey::Lsst => {
+                source_id(visit.night, visit.sequence, visit.aim.place(object.point).detector, object.counter)
+            }
+            Survey::Ztf => crate::ztf::object_id(self, Subject::Object(number), first, first),
+        }
+    }
+
+    /// The number of the object that an artefact is taken for.
+    pub(crate) fn artefact_id(&self, number: u32, due: &Due) -> i64 {
+        let visit = &self.visits[number as usize];
+        match self.plan.survey {
+            Survey::Lsst => source_id(visit.night, visit.sequence, due.detector, due.counter),
+            Survey::Ztf => crate::ztf::object_id(self, due.subject, number, number),
+        }
+    }
+
+    /// The number by which the survey's packets tell a body.
+    pub(crate) fn body_id(&self, body: &Body) -> i64 {
+        match self.plan.survey {
+            Survey::Lsst => body.id,
+            Survey::Ztf => crate::ztf::body_number(body),
+        }
     }
 
     /// Which of its detections (in order of time) the packet of a visit carries, and which forced photometry.

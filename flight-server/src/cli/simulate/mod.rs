@@ -42,6 +42,7 @@ Examples:
   noctuary simulate --nights 2 alerts                       a folder for each night, a file for each packet
   noctuary simulate --nights 30 --rate 1000 --packet-size 82kB --form tar nights/
   noctuary simulate --field cosmos --field-radius 0.1 --rate 1100 --visits 100 archive:
+  noctuary simulate --survey ztf --restricted 0.3 --form tar nights/
   noctuary simulate --late 0.05 --duplicates 0.02 --revisions 0.01 --labels truth.parquet archive:
   noctuary simulate --hostile all --nights 1 bad/           packets that have to be refused
   noctuary simulate --form rows --rate natural --objects 1000000 --fields 200 --nights 30 rows/
@@ -51,10 +52,10 @@ pub struct SimulateArgs {
     /// A folder, made if it is not there, or `archive:` to take the alerts in at once; --archive says where.
     #[arg(value_name = "OUT")]
     pub out: String,
-    /// Whose alerts: lsst.
+    /// Whose alerts: lsst or ztf.
     #[arg(long, value_name = "SURVEY", default_value = "lsst", value_parser = survey)]
     pub survey: Survey,
-    /// Version of the packets: 9.0, 10.0, 11.0 or 11.1 of LSST [default: the newest].
+    /// Version of the packets: 9.0, 10.0, 11.0 or 11.1 of LSST, 3.3 or 4.02 of ZTF [default: the newest].
     #[arg(long, value_name = "VERSION")]
     pub schema: Option<String>,
     /// Everything follows from it.
@@ -106,6 +107,9 @@ pub struct SimulateArgs {
     /// Share of alerts that are sent again with other contents.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub revisions: f64,
+    /// Share of ZTF's exposures that are not public: one half of the partnership, the other of Caltech.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub restricted: f64,
     /// Damage packets: kinds such as truncated,nan-position, or `all`. A kind that does not exist is answered with
     /// those that do.
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
@@ -223,6 +227,7 @@ fn plan(args: &SimulateArgs) -> Result<Plan> {
         late_share: args.late,
         duplicate_share: args.duplicates,
         revision_share: args.revisions,
+        restricted_share: args.restricted,
         hostile,
         hostile_share: args.hostile_share,
     };

@@ -18,6 +18,9 @@ mod writer;
 
 use std::sync::Arc;
 
+pub(crate) use maker::{body_number, object_id};
+pub(crate) use name::name;
+
 use crate::plan::SimulationError;
 use crate::press::{Maker, Press};
 use crate::schedule::{Cadence, visits_before};
