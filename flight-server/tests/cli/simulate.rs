@@ -8,7 +8,7 @@ use crate::support::{Place, files_below};
 const SMALL: [&str; 10] = ["--nights", "2", "--visits", "3", "--rate", "5", "--fields", "2", "--packet-size", "90kB"];
 
 fn simulate(place: &Place, more: &[&str]) -> crate::support::Done {
-    place.run(&[&["simulate"], &SMALL[..], more].concat())
+    place.run(&[&["simulate"][..], &SMALL[..], more].concat())
 }
 
 /// Contents of everything below a folder, by path.
@@ -67,6 +67,21 @@ fn every_version_is_known_to_the_archive() {
 }
 
 #[test]
+fn ztf_packets_go_in_with_their_rights() {
+    let place = Place::new();
+    let asked =
+        ["simulate", "--survey", "ztf", "--nights", "2", "--visits", "10", "--rate", "5", "--restricted", "0.5"];
+    place.run(&[&asked[..], &["archive:"][..]].concat()).ok().says("quarantined");
+    let count = |rights: &str| {
+        let sql = "SELECT count(*) AS n FROM ztf.alerts";
+        let counted = place.run(&["sql", "--rights", rights, "-c", sql, "--format", "csv"]).ok();
+        counted.out.trim_start_matches("n\n").trim().parse::<u32>().unwrap()
+    };
+    assert_eq!(count("all"), 100);
+    assert!((1..100).contains(&count("public")));
+}
+
+#[test]
 fn late_repeated_and_revised_packets_are_counted() {
     let place = Place::new();
     let shares = ["--late", "0.3", "--duplicates", "0.4", "--revisions", "0.4", "archive:"];
@@ -87,7 +102,7 @@ fn labels_and_rows_are_tables() {
     let place = Place::new();
     simulate(&place, &["--labels", "truth.csv", "out"]).ok();
     let truth = std::fs::read_to_string(place.path("truth.csv")).unwrap();
-    assert!(truth.starts_with("id,class,shape,ra,dec,first_night,amplitude_njy,"), "{truth}");
+    assert!(truth.starts_with("id,name,class,shape,ra,dec,first_night,amplitude_njy,"), "{truth}");
     assert!(truth.contains("periodic_variable") && truth.contains("20261109"), "{truth}");
     simulate(&place, &["--labels", "truth.parquet", "--form", "rows", "tables"]).ok();
     for table in ["truth.parquet", "tables/sources.parquet", "tables/objects.parquet"] {
@@ -111,7 +126,7 @@ fn a_field_is_where_it_was_asked_for() {
 fn what_cannot_be_simulated_is_said() {
     let place = Place::new();
     place.run(&["simulate", "--nights", "0", "out"]).ends(2).warns("1 to 366");
-    place.run(&["simulate", "--survey", "gaia", "out"]).ends(2).warns("lsst");
+    place.run(&["simulate", "--survey", "gaia", "out"]).ends(2).warns("lsst, ztf");
     place.run(&["simulate", "--schema", "7.4", "out"]).ends(2).warns("11.1");
     place.run(&["simulate", "--from", "yesterday", "out"]).ends(2).warns("2026-11-09");
     place.run(&["simulate", "--field", "nowhere", "out"]).ends(2).warns("cosmos");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::objects::TrueClass;
+use crate::press::Press;
 use crate::roll::{Roll, Seen};
 use crate::selection::Subject;
 use crate::world::World;
@@ -10,8 +11,11 @@ use crate::world::World;
 /// What an object, a body or an artefact really is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Label {
-    /// Its number in packets: for LSST `diaObjectId`, of bodies `ssObjectId`.
+    /// Its number in packets: for LSST `diaObjectId`, of bodies `ssObjectId`; for ZTF `objectId` as a number, under which
+    /// a body is another object each time it is seen.
     pub id: i64,
+    /// What packets call it, where that is not the number: for ZTF `objectId`, of LSST's bodies the designation.
+    pub name: Option<String>,
     /// What it is.
     pub class: TrueClass,
     /// Which kind of its class, where there are several: `sinusoid`, `rr_lyrae`, `eclipsing`.
@@ -53,16 +57,17 @@ impl Label {
         ("absolute_magnitude", "mag", "absolute magnitude of a body"),
     ];
 
-    fn of(world: &World, roll: &Roll, seen: &Seen) -> Option<Self> {
+    fn of(world: &World, press: &dyn Press, roll: &Roll, seen: &Seen) -> Option<Self> {
         let visit = &world.visits[seen.visit as usize];
         let first_night = visit.night.digits();
+        let name = seen.object.and_then(|id| press.object_name(id));
         Some(match seen.due.subject {
             Subject::Object(number) => {
                 let object = &world.objects[number as usize];
                 let mut parameters = object.light.parameters();
                 parameters.push(("template_njy", object.template(2)));
                 let (class, shape, ra, dec) = (object.class, object.light.shape(), object.ra, object.dec);
-                Self { id: seen.object?, class, shape, ra, dec, first_night, parameters }
+                Self { id: seen.object?, name, class, shape, ra, dec, first_night, parameters }
             }
             Subject::Body(index) => {
                 let body = roll.passing[visit.field as usize].bodies.get(index as usize)?;
@@ -73,20 +78,14 @@ impl Label {
                     ("inclination_deg", body.elements.inclination),
                     ("absolute_magnitude", body.magnitude),
                 ];
-                Self {
-                    id: world.body_id(body),
-                    class: TrueClass::SolarSystem,
-                    shape: None,
-                    ra,
-                    dec,
-                    first_night,
-                    parameters,
-                }
+                let id = seen.object.unwrap_or(body.id);
+                let name = name.or_else(|| Some(body.designation.clone()));
+                Self { id, name, class: TrueClass::SolarSystem, shape: None, ra, dec, first_night, parameters }
             }
             Subject::Artefact(number) => {
                 let (_, ra, dec, _) = crate::queue::artefact(world, visit, number);
                 let parameters = Vec::new();
-                Self { id: seen.object?, class: TrueClass::Bogus, shape: None, ra, dec, first_night, parameters }
+                Self { id: seen.object?, name, class: TrueClass::Bogus, shape: None, ra, dec, first_night, parameters }
             }
         })
     }
@@ -101,12 +100,13 @@ impl Label {
 /// A label for each object, body and artefact that alerts, in the order in which they first do.
 pub struct Labels {
     world: Arc<World>,
+    press: Arc<dyn Press>,
     roll: Roll,
 }
 
 impl Labels {
-    pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { roll: Roll::new(&world), world }
+    pub(crate) fn new(world: Arc<World>, press: Arc<dyn Press>) -> Self {
+        Self { roll: Roll::new(&world), world, press }
     }
 }
 
@@ -115,9 +115,9 @@ impl Iterator for Labels {
 
     fn next(&mut self) -> Option<Label> {
         loop {
-            let seen = self.roll.next(&self.world)?;
+            let seen = self.roll.next(&self.world, &*self.press)?;
             if seen.new {
-                return Label::of(&self.world, &self.roll, &seen);
+                return Label::of(&self.world, &*self.press, &self.roll, &seen);
             }
         }
     }

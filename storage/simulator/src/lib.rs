@@ -105,7 +105,7 @@ impl Simulation {
     /// The truth about each object, body and artefact that alerts. No packets are made for it.
     #[must_use]
     pub fn labels(&self) -> Labels {
-        Labels::new(Arc::clone(&self.world))
+        Labels::new(Arc::clone(&self.world), Arc::clone(&self.press))
     }
 
     /// The triggers of the packets that arrive on time or late, as flat rows in batches of this size. No packets are
@@ -121,7 +121,7 @@ impl Simulation {
     /// ```
     #[must_use]
     pub fn rows(&self, size: usize) -> Rows {
-        Rows::new(Arc::clone(&self.world), size)
+        Rows::new(Arc::clone(&self.world), Arc::clone(&self.press), size)
     }
 
     /// How many packets there are. At the natural rate this goes through all visits, which takes a moment.

@@ -43,16 +43,6 @@ impl Survey {
         }
     }
 
-    /// The id of an object as packets have it, from its number in labels and in simulated packets: for LSST the same
-    /// in digits, for ZTF a name such as `ZTF26aabcdef`.
-    #[must_use]
-    pub fn object_name(self, id: i64) -> String {
-        match self {
-            Self::Lsst => id.to_string(),
-            Self::Ztf => crate::ztf::name(id),
-        }
-    }
-
     pub(crate) fn telescope(self) -> &'static Telescope {
         match self {
             Self::Lsst => &Telescope::LSST,

@@ -2,7 +2,7 @@
 
 use crate::objects::TrueClass;
 use crate::plan::{SimulationError, Survey};
-use crate::queue::{Delivery, Sending};
+use crate::queue::{Delivery, Due, Sending};
 use crate::world::World;
 
 /// A packet, and the truth about it.
@@ -39,6 +39,11 @@ pub(crate) trait Press: Send + Sync {
     fn maker(&self, world: &World) -> Box<dyn Maker>;
     /// The schema of its datums, as the header of a container has it.
     fn schema_json(&self) -> &str;
+    /// The number that packets give to the object of an alert of a visit, if they give it one. `first` is the visit in
+    /// which an object was first detected.
+    fn object_id(&self, world: &World, visit: u32, due: &Due, first: u32) -> Option<i64>;
+    /// What packets call the object of a number, where they do not give the number itself.
+    fn object_name(&self, id: i64) -> Option<String>;
 }
 
 /// Makes one packet after the other. What it makes depends on nothing but what it is asked for.

@@ -1,15 +1,16 @@
 //! Everything that alerts, in the order in which it does, without packets.
 
+use crate::press::Press;
 use crate::queue::{Due, alerts};
 use crate::selection::{Passing, Subject};
 use crate::world::World;
 
-/// An alert, and the number of what it is about.
+/// An alert, and the number of the object that it is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) visit: u32,
     pub(crate) due: Due,
-    /// Of the object; bodies have none.
+    /// As packets have it; in some surveys bodies have none.
     pub(crate) object: Option<i64>,
     /// True the first time.
     pub(crate) new: bool,
@@ -38,10 +39,10 @@ impl Roll {
         }
     }
 
-    pub(crate) fn next(&mut self, world: &World) -> Option<Seen> {
+    pub(crate) fn next(&mut self, world: &World, press: &dyn Press) -> Option<Seen> {
         loop {
             if let Some(due) = self.due.next() {
-                return Some(self.seen(world, self.visit - 1, due));
+                return Some(self.seen(world, press, self.visit - 1, due));
             }
             let visit = world.visits.get(self.visit)?;
             let field = visit.field as usize;
@@ -55,23 +56,27 @@ impl Roll {
         }
     }
 
-    fn seen(&mut self, world: &World, number: usize, due: Due) -> Seen {
-        let visit = &world.visits[number];
+    fn seen(&mut self, world: &World, press: &dyn Press, number: usize, due: Due) -> Seen {
+        let visit = number as u32;
         let (object, new) = match due.subject {
             Subject::Object(object) => {
-                let id = &mut self.objects[object as usize];
-                let new = *id == 0;
-                if new {
-                    *id = world.object_id(object, world.first_past(object).unwrap_or(number as u32));
-                }
-                (Some(*id), new)
+                let known = self.objects[object as usize];
+                let id = if known == 0 {
+                    press.object_id(world, visit, &due, world.first_past(object).unwrap_or(visit))
+                } else {
+                    Some(known)
+                };
+                self.objects[object as usize] = id.unwrap_or_default();
+                (id, known == 0)
             }
             Subject::Body(index) => {
-                let seen = &mut self.bodies[visit.field as usize].1[index as usize];
-                (None, !std::mem::replace(seen, true))
+                let id = press.object_id(world, visit, &due, visit);
+                let field = world.visits[number].field as usize;
+                let before = std::mem::replace(&mut self.bodies[field].1[index as usize], true);
+                (id, id.is_some() || !before)
             }
-            Subject::Artefact(_) => (Some(world.artefact_id(number as u32, &due)), true),
+            Subject::Artefact(_) => (press.object_id(world, visit, &due, visit), true),
         };
-        Seen { visit: number as u32, due, object, new }
+        Seen { visit, due, object, new }
     }
 }

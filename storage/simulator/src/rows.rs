@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::lsst::source::{Core, Sight};
 use crate::objects::TrueClass;
+use crate::press::Press;
 use crate::roll::{Roll, Seen};
 use crate::selection::Subject;
 use crate::visits::Band;
@@ -98,17 +99,19 @@ pub struct RowBatch {
     pub objects: ObjectRows,
 }
 
-/// The triggers of all packets as rows, with the numbers that the packets hold, batch by batch. Memory grows with the
-/// objects of the plan and the size of a batch, not with the number of rows.
+/// The triggers of all packets as rows, batch by batch: for LSST with the numbers that the packets hold. Rows of other
+/// surveys are measured and numbered in the same way. Memory grows with the objects of the plan and the size of a
+/// batch, not with the number of rows.
 pub struct Rows {
     world: Arc<World>,
+    press: Arc<dyn Press>,
     roll: Roll,
     size: usize,
 }
 
 impl Rows {
-    pub(crate) fn new(world: Arc<World>, size: usize) -> Self {
-        Self { roll: Roll::new(&world), size: size.max(1), world }
+    pub(crate) fn new(world: Arc<World>, press: Arc<dyn Press>, size: usize) -> Self {
+        Self { roll: Roll::new(&world), size: size.max(1), world, press }
     }
 
     fn push(&self, seen: &Seen, batch: &mut RowBatch) {
@@ -163,7 +166,7 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<RowBatch> {
         let mut batch = RowBatch::default();
         while batch.sources.len() < self.size {
-            let Some(seen) = self.roll.next(&self.world) else { break };
+            let Some(seen) = self.roll.next(&self.world, &*self.press) else { break };
             self.push(&seen, &mut batch);
         }
         (!batch.sources.is_empty()).then_some(batch)

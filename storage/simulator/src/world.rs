@@ -3,14 +3,11 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::bodies::Body;
 use crate::calendar::{MAX_COUNTER, NightOf, source_id};
 use crate::fields::Field;
 use crate::glance::Glance;
 use crate::objects::{Object, Sky};
-use crate::plan::{Plan, SimulationError, Survey};
-use crate::queue::Due;
-use crate::selection::Subject;
+use crate::plan::{Plan, SimulationError};
 use crate::telescope::Telescope;
 use crate::visits::Visit;
 
@@ -156,33 +153,10 @@ impl World {
         self.of_field[object.field as usize].partition_point(|v| (*v as usize) < self.begin)
     }
 
-    /// The number that the survey gives an object, found for the first time in this visit: for LSST that of its first
-    /// source.
+    /// The number that the survey gives an object: that of its first source, found in this visit.
     pub(crate) fn object_id(&self, number: u32, first: u32) -> i64 {
         let (object, visit) = (&self.objects[number as usize], &self.visits[first as usize]);
-        match self.plan.survey {
-            Survey::Lsst => {
-                source_id(visit.night, visit.sequence, visit.aim.place(object.point).detector, object.counter)
-            }
-            Survey::Ztf => crate::ztf::object_id(self, Subject::Object(number), first, first),
-        }
-    }
-
-    /// The number of the object that an artefact is taken for.
-    pub(crate) fn artefact_id(&self, number: u32, due: &Due) -> i64 {
-        let visit = &self.visits[number as usize];
-        match self.plan.survey {
-            Survey::Lsst => source_id(visit.night, visit.sequence, due.detector, due.counter),
-            Survey::Ztf => crate::ztf::object_id(self, due.subject, number, number),
-        }
-    }
-
-    /// The number by which the survey's packets tell a body.
-    pub(crate) fn body_id(&self, body: &Body) -> i64 {
-        match self.plan.survey {
-            Survey::Lsst => body.id,
-            Survey::Ztf => crate::ztf::body_number(body),
-        }
+        source_id(visit.night, visit.sequence, visit.aim.place(object.point).detector, object.counter)
     }
 
     /// Which of its detections (in order of time) the packet of a visit carries, and which forced photometry.

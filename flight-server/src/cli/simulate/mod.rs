@@ -151,7 +151,7 @@ pub enum Rate {
 
 fn survey(text: &str) -> Result<Survey, String> {
     let known = Survey::ALL.map(Survey::as_str);
-    let found = Survey::ALL.into_iter().find(|survey| survey.as_str() == text);
+    let found = Survey::ALL.into_iter().find(|known| known.as_str() == text);
     found.ok_or_else(|| format!("can be simulated: {}", known.join(", ")))
 }
 

@@ -64,6 +64,7 @@ fn column(name: &str, data_type: DataType) -> Field {
 fn label_schema() -> SchemaRef {
     let mut fields = vec![
         column("id", DataType::Int64),
+        Field::new("name", DataType::Utf8, true),
         column("class", DataType::Utf8),
         Field::new("shape", DataType::Utf8, true),
         column("ra", DataType::Float64),
@@ -77,6 +78,7 @@ fn label_schema() -> SchemaRef {
 fn label_batch(schema: &SchemaRef, labels: &[Label]) -> Result<RecordBatch, ArrowError> {
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(labels.iter().map(|l| l.id))),
+        Arc::new(labels.iter().map(|l| l.name.as_deref()).collect::<StringArray>()),
         Arc::new(StringArray::from_iter_values(labels.iter().map(|l| l.class.as_str()))),
         Arc::new(labels.iter().map(|l| l.shape).collect::<StringArray>()),
         Arc::new(Float64Array::from_iter_values(labels.iter().map(|l| l.ra))),

@@ -12,9 +12,12 @@ use std::sync::Arc;
 
 use noctuary_packet::schema::{Schema, known_schemas};
 
+use crate::calendar::source_id;
 use crate::plan::SimulationError;
 use crate::press::{Maker, Press};
 use crate::psf::PsfSize;
+use crate::queue::Due;
+use crate::selection::Subject;
 use crate::world::World;
 
 /// What makes LSST packets: a schema, and how large star images are in the cutouts.
@@ -55,5 +58,18 @@ impl Press for LsstPress {
 
     fn schema_json(&self) -> &str {
         &self.schema
+    }
+
+    fn object_id(&self, world: &World, visit: u32, due: &Due, first: u32) -> Option<i64> {
+        let visit = &world.visits[visit as usize];
+        match due.subject {
+            Subject::Object(number) => Some(world.object_id(number, first)),
+            Subject::Body(_) => None,
+            Subject::Artefact(_) => Some(source_id(visit.night, visit.sequence, due.detector, due.counter)),
+        }
+    }
+
+    fn object_name(&self, _: i64) -> Option<String> {
+        None
     }
 }

@@ -112,6 +112,19 @@ fn everything_that_alerts_has_one_label() {
 }
 
 #[test]
+fn objects_of_another_survey_have_labels_under_its_numbers() {
+    let plan = Plan { survey: crate::Survey::Ztf, nights: 2, objects: 600, fields: 6, ..small() };
+    let simulation = Simulation::new(plan).unwrap();
+    let labels: BTreeMap<i64, Label> = simulation.labels().map(|l| (l.id, l)).collect();
+    for packet in simulation.packets() {
+        let label = &labels[&packet.object_id.unwrap()];
+        assert_eq!(label.class, packet.class);
+        let name = label.name.as_ref().unwrap().as_bytes();
+        assert!(packet.bytes.windows(name.len()).any(|window| window == name), "{label:?}");
+    }
+}
+
+#[test]
 fn every_class_and_shape_alerts() {
     let targets = vec!["galactic-centre".parse().unwrap()];
     let plan = Plan { targets, objects: 9_000, fields: 3, alerts_per_visit: 400, nights: 8, ..small() };

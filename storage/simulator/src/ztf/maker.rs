@@ -274,7 +274,7 @@ fn of_artefact(world: &World, visit: &Visit, due: Due, number: u32) -> Source {
 
 /// The number of what alerts in a visit, first seen in another. Objects have the first numbers of a year; bodies and
 /// artefacts get a new one each time, in the order of visits.
-pub(crate) fn object_id(world: &World, subject: Subject, visit: u32, first: u32) -> i64 {
+pub(super) fn object_id(world: &World, subject: Subject, visit: u32, first: u32) -> i64 {
     let others = world.objects.len() as u64;
     // Room for all objects of a field as bodies or artefacts, and for those that a plan asks for on top.
     let room = 2 * u64::from(world.spare_numbers() + world.plan.alerts_per_visit);
@@ -289,6 +289,6 @@ pub(crate) fn object_id(world: &World, subject: Subject, visit: u32, first: u32)
 }
 
 /// The number by which a body is known. Bodies that are followed for long have small ones.
-pub(crate) fn body_number(body: &Body) -> i64 {
+fn body_number(body: &Body) -> i64 {
     10_000 + body.key as i64
 }

@@ -18,11 +18,9 @@ mod writer;
 
 use std::sync::Arc;
 
-pub(crate) use maker::{body_number, object_id};
-pub(crate) use name::name;
-
 use crate::plan::SimulationError;
 use crate::press::{Maker, Press};
+use crate::queue::Due;
 use crate::schedule::{Cadence, visits_before};
 use crate::world::World;
 
@@ -52,5 +50,13 @@ impl Press for ZtfPress {
 
     fn schema_json(&self) -> &str {
         self.writer.schema().json()
+    }
+
+    fn object_id(&self, world: &World, visit: u32, due: &Due, first: u32) -> Option<i64> {
+        Some(maker::object_id(world, due.subject, visit, first))
+    }
+
+    fn object_name(&self, id: i64) -> Option<String> {
+        Some(name::name(id))
     }
 }

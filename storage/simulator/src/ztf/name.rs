@@ -12,7 +12,7 @@ pub(super) fn id(year: i64, number: u64) -> i64 {
 }
 
 /// The name that goes with a number.
-pub(crate) fn name(id: i64) -> String {
+pub(super) fn name(id: i64) -> String {
     let mut letters = [b'a'; LETTERS as usize];
     let mut rest = id.unsigned_abs();
     for letter in letters.iter_mut().rev() {
