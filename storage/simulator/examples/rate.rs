@@ -2,20 +2,22 @@
 
 use std::time::Instant;
 
-use noctuary_simulator::{Plan, Simulation, SimulationError};
+use noctuary_simulator::{Plan, Simulation, SimulationError, Survey};
 
 fn main() -> Result<(), SimulationError> {
     let plan = Plan { visits_per_night: 16, alerts_per_visit: 250, objects: 8_000, fields: 8, ..Plan::default() };
-    for packet_bytes in [Some(82_000), Some(176_000), Some(327_000)] {
+    let sizes = [Some(82_000), Some(176_000), Some(327_000)].map(|size| (Survey::Lsst, size));
+    for (survey, packet_bytes) in sizes.into_iter().chain([(Survey::Ztf, None)]) {
         for threads in [0, 1, 2] {
             let begun = Instant::now();
-            let simulation = Simulation::new(Plan { packet_bytes, nights: 2, ..plan.clone() })?;
+            let simulation = Simulation::new(Plan { survey, packet_bytes, nights: 2, ..plan.clone() })?;
             let (made_world, begun) = (begun.elapsed().as_secs_f64(), Instant::now());
             let packets = if threads == 0 { simulation.packets() } else { simulation.packets_on(threads) };
             let (count, bytes) = packets.fold((0, 0), |(n, b), packet| (n + 1, b + packet.bytes.len()));
             let seconds = begun.elapsed().as_secs_f64();
             println!(
-                "packets of {:.0} bytes, {threads} threads: {:.0} MB/s, {:.0} a second, {made_world:.1} s before",
+                "{} packets of {:.0} bytes, {threads} threads: {:.0} MB/s, {:.0} a second, {made_world:.1} s before",
+                survey.as_str(),
                 bytes as f64 / f64::from(count),
                 bytes as f64 / 1e6 / seconds,
                 f64::from(count) / seconds

@@ -42,6 +42,7 @@ Examples:
   noctuary simulate --nights 2 alerts                       a folder for each night, a file for each packet
   noctuary simulate --nights 30 --rate 1000 --packet-size 82kB --form tar nights/
   noctuary simulate --field cosmos --field-radius 0.1 --rate 1100 --visits 100 archive:
+  noctuary simulate --survey ztf --restricted 0.3 --form tar nights/
   noctuary simulate --late 0.05 --duplicates 0.02 --revisions 0.01 --labels truth.parquet archive:
   noctuary simulate --hostile all --nights 1 bad/           packets that have to be refused
   noctuary simulate --form rows --rate natural --objects 1000000 --fields 200 --nights 30 rows/
@@ -106,7 +107,7 @@ pub struct SimulateArgs {
     /// Share of alerts that are sent again with other contents.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub revisions: f64,
-    /// Share of ZTF's exposures that are not public.
+    /// Share of ZTF's exposures that are not public: one half of the partnership, the other of Caltech.
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub restricted: f64,
     /// Damage packets: kinds such as truncated,nan-position, or `all`. A kind that does not exist is answered with

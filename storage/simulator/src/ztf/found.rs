@@ -28,7 +28,7 @@ pub(super) struct Sight<'a> {
     pub(super) nth: i64,
     pub(super) class: TrueClass,
     /// The body that it is: number and magnitude.
-    pub(super) body: Option<(u32, f64)>,
+    pub(super) body: Option<(i64, f64)>,
     pub(super) stream: Stream,
 }
 

@@ -16,7 +16,7 @@ use crate::world::World;
 
 use super::exposure::{Exposure, start};
 use super::found::{Forced, Found, Sight};
-use super::name::{NAMES, name, number};
+use super::name::{NAMES, id, name};
 use super::records::{Entry, Measured, Trigger};
 use super::scene::Scene;
 use super::stamps::{Sight as StampSight, Stamps};
@@ -46,7 +46,7 @@ struct Source {
     error: f64,
     template: f64,
     class: TrueClass,
-    body: Option<(u32, f64)>,
+    body: Option<(i64, f64)>,
     stream: Stream,
 }
 
@@ -165,8 +165,8 @@ impl ZtfMaker {
             packed_at,
         });
         let candid = found.candid;
-        let first = self.detections.first().map_or(visit, |first| &world.visits[*first as usize]);
-        let object = object_name(world, sending.visit, sending.due.subject, first);
+        let first = self.detections.first().copied().unwrap_or(sending.visit);
+        let object_id = object_id(world, sending.due.subject, sending.visit, first);
         let difference = if found.positive { "scimref" } else { "refmsci" };
         let pid = exposure.pid;
         let files = [
@@ -180,15 +180,15 @@ impl ZtfMaker {
             entry: Entry { exposure, found: Some((found, scene)), sign },
             detections: self.detections.len() as i64 + 1,
             exposures,
-            since: start(first),
+            since: start(&world.visits[first as usize]),
         };
         let (history, forced) = (&self.history, &self.forced);
-        let alert = Alert { object: &object, candid, trigger: &trigger, history, forced, files };
+        let alert = Alert { object: &name(object_id), candid, trigger: &trigger, history, forced, files };
         let arrival = &world.visits[sending.arrival as usize];
         SimulatedPacket {
             bytes: self.writer.packet(&alert, &self.stamps, world.plan.seed),
             alert_id: candid,
-            object_id: Some(number(&object)),
+            object_id: Some(object_id),
             night: visit.night.digits(),
             visit: visit.id,
             detector: place.detector as i32,
@@ -257,8 +257,7 @@ fn of_body(world: &World, visit: &Visit, body: &Body) -> Source {
         error,
         template: 0.0,
         class: TrueClass::SolarSystem,
-        // Numbered bodies go by their number.
-        body: Some((10_000 + (body.key * 7_919 % 600_000) as u32, at.magnitude)),
+        body: Some((body_number(body), at.magnitude)),
         stream,
     }
 }
@@ -273,22 +272,23 @@ fn of_artefact(world: &World, visit: &Visit, due: Due, number: u32) -> Source {
     Source { key, place, sky: (ra, dec), flux, error, template, class: TrueClass::Bogus, body: None, stream }
 }
 
-/// The name of the object of an alert, which was first detected in a visit.
-pub(super) fn object_name(world: &World, visit: u32, subject: Subject, first: &Visit) -> String {
-    name(i64::from(first.night.digits() / 10_000), object_number(world, visit, subject))
-}
-
-/// Objects have the first numbers. Bodies and artefacts get a new one each time, in the order of visits.
-fn object_number(world: &World, visit: u32, subject: Subject) -> u64 {
+/// The number of what alerts in a visit, first seen in another. Objects have the first numbers of a year; bodies and
+/// artefacts get a new one each time, in the order of visits.
+pub(super) fn object_id(world: &World, subject: Subject, visit: u32, first: u32) -> i64 {
     let others = world.objects.len() as u64;
     // Room for all objects of a field as bodies or artefacts, and for those that a plan asks for on top.
     let room = 2 * u64::from(world.spare_numbers() + world.plan.alerts_per_visit);
-    let visit = u64::from(visit) - world.begin as u64;
-    let of_visit = others + visit * room;
+    let of_visit = others + u64::from(visit).saturating_sub(world.begin as u64) * room;
     let number = match subject {
-        Subject::Object(number) => return u64::from(number),
+        Subject::Object(number) => u64::from(number),
         Subject::Body(index) => of_visit + 2 * u64::from(index),
         Subject::Artefact(index) => of_visit + 2 * u64::from(index) + 1,
     };
-    if number < NAMES { number } else { others + number % (NAMES - others) }
+    let number = if number < NAMES { number } else { others + number % (NAMES - others) };
+    id(i64::from(world.visits[first as usize].night.digits() / 10_000), number)
+}
+
+/// The number by which a body is known. Bodies that are followed for long have small ones.
+fn body_number(body: &Body) -> i64 {
+    10_000 + body.key as i64
 }

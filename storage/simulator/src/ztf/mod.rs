@@ -53,11 +53,10 @@ impl Press for ZtfPress {
     }
 
     fn object_id(&self, world: &World, visit: u32, due: &Due, first: u32) -> Option<i64> {
-        Some(name::number(&maker::object_name(world, visit, due.subject, &world.visits[first as usize])))
+        Some(maker::object_id(world, due.subject, visit, first))
     }
 
     fn object_name(&self, id: i64) -> Option<String> {
-        let names = name::NAMES as i64;
-        Some(name::name(id / names, (id % names).unsigned_abs()))
+        Some(name::name(id))
     }
 }
