@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use noctuary_engine::{Engine, EngineOptions, Session, SessionOptions};
 use noctuary_storage::{Access, Archive, Location, Snapshot};
@@ -102,7 +103,7 @@ pub fn engine(archive: Archive, config: &Config) -> Result<Engine> {
     let options = EngineOptions {
         memory_bytes: usize::try_from(config.memory.value.0).unwrap_or(usize::MAX),
         threads: config.threads.value,
-        extend: vec![noctuary_queries::functions()],
+        extend: vec![Arc::new(noctuary_queries::register)],
         ..EngineOptions::default()
     };
     Ok(Engine::new(archive, options)?)

@@ -30,9 +30,9 @@ const OBJECTS_PER_FIELD: u32 = 1_000;
 /// Numbers of sources have room for this many objects in a field beside as many alerts as there can be.
 const MOST_PER_FIELD: u32 = 200_000;
 
-/// Make nights of alerts as a survey would send them: packets whose bytes and statistics are like the real ones.
+/// Make nights of alerts as a survey would send them.
 ///
-/// One seed makes one stream, the same to the last byte on every machine and with any number of threads. Objects vary
+/// The bytes of the packets and their statistics are like those of the real ones. One seed makes one stream, the same to the last byte on every machine and with any number of threads. Objects vary
 /// as periodic stars, supernovae, flares, active nuclei and lenses do; their history grows from packet to packet;
 /// minor planets pass and artefacts occur. --labels writes what everything really is. docs/simulator.md says what is
 /// like the sky, and what is not.
