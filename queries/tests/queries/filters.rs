@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::plain::{Sql, alerts, and, at, double, flag, float, not, or};
-use crate::support::{ask, data, session};
+use crate::sent::data;
+use crate::support::{ask, session};
 
 const F16: [&str; 16] = [
     "isDipole",

@@ -3,7 +3,8 @@
 use noctuary_storage::ingest::Source;
 
 use crate::make::{framed, lsst_datum};
-use crate::support::{ask, data, empty, files, session, session_of, take};
+use crate::sent::data;
+use crate::support::{ask, empty, files, session, session_of, take};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_take_what_sql_gives_them() {

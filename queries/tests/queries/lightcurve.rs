@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::make::{datum, framed};
 use crate::plain::{alerts, at};
-use crate::support::{ask, data, empty, session, session_of, take};
+use crate::sent::data;
+use crate::support::{ask, empty, session, session_of, take};
 
 /// Time, band and value of a record, as text that compares.
 fn measured(record: &Value, fields: [&str; 3]) -> Option<(String, String, String)> {

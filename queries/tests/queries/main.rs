@@ -10,4 +10,7 @@ mod filters;
 mod functions;
 mod lightcurve;
 mod plain;
+#[path = "../../../storage/packet/tests/packet/sent.rs"]
+#[allow(dead_code, reason = "the reader of real packets is shared with the tests of packets")]
+mod sent;
 mod support;

@@ -1,6 +1,6 @@
 //! What the tests share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,11 +12,6 @@ use futures::TryStreamExt;
 use noctuary_engine::{Engine, EngineOptions, Session, SessionOptions};
 use noctuary_storage::ingest::{IngestOptions, Source, ingest};
 use noctuary_storage::{Archive, Location};
-
-/// The real packets. Tests that use them are ignored where they are absent.
-pub fn data(folder: &str) -> PathBuf {
-    Path::new(option_env!("NOCTUARY_REAL_PACKETS").unwrap_or_default()).join(folder)
-}
 
 /// An empty archive in memory.
 pub async fn empty() -> Archive {
