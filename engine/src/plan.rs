@@ -167,7 +167,7 @@ fn whole_records(state: &SessionState) -> Arc<SessionState> {
     Arc::new(state)
 }
 
-/// DataFusion fails to plan some questions with these rules on (its issues 24241, 25446).
+/// DataFusion fails to plan some questions with these rules on (apache/datafusion#24241, #25446).
 fn of_leaf_rules(error: &DataFusionError) -> bool {
     let text = error.to_string();
     ["push_down_leaf_projections", "extract_leaf_expressions", "optimize_projections", "__datafusion_extracted"]
@@ -176,7 +176,7 @@ fn of_leaf_rules(error: &DataFusionError) -> bool {
 }
 
 /// A subquery that computes a column under the name of one of its inputs loses the computation when a field access is
-/// pushed through it (DataFusion issue 25414).
+/// pushed through it (apache/datafusion#25414).
 fn computes_over_a_name(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {

@@ -7,8 +7,8 @@ use clap::Args;
 use noctuary_packet::container::Header;
 use noctuary_packet::frame::{Form, form_of};
 use noctuary_packet::schema::Schema;
-use noctuary_storage::Snapshot;
 use noctuary_storage::ingest::{IngestOptions, Progress, Report, Source, ingest};
+use noctuary_storage::{Archive, Snapshot};
 
 use super::QUARANTINED;
 use crate::bytesize::{ByteSize, human};
@@ -57,25 +57,37 @@ pub async fn run(config: &Config, args: &IngestArgs) -> Result<ExitCode> {
     let sources = args.sources.iter().map(|s| Source::parse(s)).collect();
     let progress = Arc::new(Progress::default());
     let watch = watch("ingest", &progress);
-    let report = tokio::select! {
-        report = ingest(&archive, sources, &options, &progress) => report.map_err(as_typed)?,
-        signal = tokio::signal::ctrl_c() => {
-            signal?;
-            drop(watch);
-            return Err(Failure::new(Kind::Interrupted, format!(
-                "stopped after {} commits; what was committed stays, and the same command goes on from there",
-                progress.commits()
-            )));
-        }
-    };
+    let taken = take_in(&archive, sources, &options, &progress).await;
     drop(watch);
+    let report = taken.map_err(as_typed)?;
     print(&summary(&report))?;
     Ok(exit_code(&report))
 }
 
+/// Takes sources in until they end or the user stops it.
+///
+/// # Errors
+/// When the ingest fails or is stopped.
+pub async fn take_in(
+    archive: &Archive,
+    sources: Vec<Source>,
+    options: &IngestOptions,
+    progress: &Arc<Progress>,
+) -> Result<Report> {
+    tokio::select! {
+        report = ingest(archive, sources, options, progress) => Ok(report?),
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            Err(Failure::new(Kind::Interrupted, format!(
+                "stopped after {} commits; what was committed stays, and the same command goes on from there",
+                progress.commits()
+            )))
+        }
+    }
+}
+
 /// A source that is not there was most likely mistyped.
-fn as_typed(error: noctuary_storage::StorageError) -> Failure {
-    let failure = Failure::from(error);
+fn as_typed(failure: Failure) -> Failure {
     match failure.kind {
         Kind::NotFound => Failure::request(failure.message),
         _ => failure,

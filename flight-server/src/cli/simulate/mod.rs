@@ -12,9 +12,9 @@ use clap::{Args, ValueEnum};
 use noctuary_packet::hash::PacketHash;
 use noctuary_simulator::hostile::Kind as Damage;
 use noctuary_simulator::{Form, Plan, Simulation, SimulationError, Survey, Target};
-use noctuary_storage::ingest::{IngestOptions, Progress, Source, ingest};
+use noctuary_storage::ingest::{IngestOptions, Progress, Source};
 
-use super::ingest::{exit_code, summary};
+use super::ingest::{exit_code, summary, take_in};
 use crate::bytesize::{ByteSize, human};
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
@@ -262,18 +262,9 @@ async fn into_archive(config: &Config, simulation: &Simulation) -> Result<ExitCo
     let name = format!("simulated-{}-{}", simulation.plan().seed, digest.get(..12).unwrap_or(&digest));
     let packets = Box::new(simulation.packets_on(config.threads.value).map(|packet| packet.bytes));
     let options = IngestOptions { threads: config.threads.value, ..IngestOptions::default() };
-    let report = tokio::select! {
-        report = ingest(&archive, vec![Source::packets(&name, packets)], &options, &progress) => report?,
-        signal = tokio::signal::ctrl_c() => {
-            signal?;
-            drop(watch);
-            return Err(Failure::new(Kind::Interrupted, format!(
-                "stopped after {} commits; what was committed stays, and the same command goes on from there",
-                progress.commits()
-            )));
-        }
-    };
+    let taken = take_in(&archive, vec![Source::packets(&name, packets)], &options, &progress).await;
     drop(watch);
+    let report = taken?;
     print(&summary(&report))?;
     Ok(exit_code(&report))
 }
