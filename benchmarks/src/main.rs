@@ -16,6 +16,7 @@ mod peer;
 mod process;
 mod report;
 mod step;
+mod store;
 mod workload;
 
 use std::fmt::Display;
@@ -60,8 +61,10 @@ enum Command {
 enum Which {
     /// Packets into an archive.
     Ingest,
-    /// Packets back by id.
+    /// Packets back by id, and a night of them in order.
     Get,
+    /// How small packets are kept.
+    Store,
     /// Everything.
     All,
 }
@@ -144,7 +147,11 @@ fn workloads() -> Result<Vec<Workload>, Failure> {
 
 fn list() -> Result<(), Failure> {
     for workload in workloads()? {
-        let benchmark = if workload.kind == Kind::Get { "get" } else { "ingest" };
+        let benchmark = match workload.kind {
+            Kind::Ingest => "ingest",
+            Kind::Get => "get",
+            Kind::Store => "store",
+        };
         println!("{benchmark:<8}{:<20}{}", workload.name, workload.about);
     }
     Ok(())
@@ -157,6 +164,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Which::All => true,
             Which::Ingest => workload.kind == Kind::Ingest,
             Which::Get => workload.kind == Kind::Get,
+            Which::Store => workload.kind == Kind::Store,
         };
         if !wanted || only.is_some_and(|text| !workload.name.contains(text)) {
             continue;
@@ -172,6 +180,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
         let report = match workload.kind {
             Kind::Ingest => ingest::run(&workload, &corpus, options)?,
             Kind::Get => get::run(&workload, &corpus, options)?,
+            Kind::Store => store::run(&workload, &corpus, options)?,
         };
         ran += 1;
         print!("{}", report.markdown());

@@ -1,19 +1,24 @@
 //! What is timed. Each of these runs in a process of its own and writes a [`Sample`] as JSON.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::io::Write;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Subcommand;
+use futures::TryStreamExt;
 use noctuary_packet::decode::Decoder;
 use noctuary_packet::hash::PacketHash;
 use noctuary_packet::schema::NodeId;
 use noctuary_packet::survey::Surveys;
+use noctuary_packet::time::Night;
 use noctuary_packet::walk::{Validate, walk};
 use noctuary_storage::ingest::{IngestOptions, Progress, Source, ingest};
-use noctuary_storage::{Access, Archive, Location, packets};
+use noctuary_storage::night::in_order;
+use noctuary_storage::{Access, Archive, Location, Table, packets};
 
 use crate::Failure;
 use crate::corpus::{self, Packet};
@@ -36,6 +41,16 @@ pub enum Step {
     Zstd {
         /// How often.
         runs: usize,
+        /// Files and folders.
+        sources: Vec<PathBuf>,
+    },
+    /// Gzip of each packet by itself.
+    Gzip {
+        /// Files and folders.
+        sources: Vec<PathBuf>,
+    },
+    /// Zstandard, level 19, over the packets one after the other, with the longest window there is.
+    ZstdLong {
         /// Files and folders.
         sources: Vec<PathBuf>,
     },
@@ -73,6 +88,11 @@ pub enum Step {
         #[arg(long)]
         warm: bool,
     },
+    /// Gives back the packets of every night in order.
+    Nights {
+        /// The archive.
+        archive: PathBuf,
+    },
     /// Reads gzip'd files, one a packet.
     GetFile {
         /// The folder.
@@ -90,6 +110,9 @@ pub fn run(step: &Step) -> Result<(), Failure> {
     let sample = match step {
         Step::Ingest { archive, sources } => take_in(archive, sources)?,
         Step::Zstd { runs, sources } => repeat(*runs, sources, zstd)?,
+        Step::Gzip { sources } => repeat(1, sources, gzip)?,
+        Step::ZstdLong { sources } => repeat(1, sources, zstd_long)?,
+        Step::Nights { archive } => nights(archive)?,
         Step::Sha256 { runs, sources } => repeat(*runs, sources, |packets| {
             for packet in packets {
                 black_box(PacketHash::of(&[&packet.bytes]));
@@ -166,6 +189,52 @@ fn zstd(packets: &[Packet]) -> Result<Option<u64>, Failure> {
         encoder.write_all(&packet.bytes)?;
     }
     Ok(Some(encoder.finish()?.0))
+}
+
+fn gzip(packets: &[Packet]) -> Result<Option<u64>, Failure> {
+    let mut bytes = 0;
+    for packet in packets {
+        let mut encoder = flate2::write::GzEncoder::new(CountingSink(0), flate2::Compression::new(6));
+        encoder.write_all(&packet.bytes)?;
+        bytes += encoder.finish()?.0;
+    }
+    Ok(Some(bytes))
+}
+
+fn zstd_long(packets: &[Packet]) -> Result<Option<u64>, Failure> {
+    let mut encoder = zstd::Encoder::new(CountingSink(0), 19)?;
+    encoder.multithread(2)?;
+    encoder.long_distance_matching(true)?;
+    encoder.window_log(31)?;
+    for packet in packets {
+        encoder.write_all(&packet.bytes)?;
+    }
+    Ok(Some(encoder.finish()?.0))
+}
+
+/// Every packet of an archive, night by night, as it would be replayed.
+fn nights(archive: &std::path::Path) -> Result<Sample, Failure> {
+    let before = bytes_read();
+    let watch = Watch::start();
+    let (packets, bytes) = runtime()?.block_on(async {
+        let archive = Archive::open(Location::folder(archive)?).await?;
+        let snapshot = archive.snapshot().await?;
+        let (mut packets, mut bytes) = (0, 0);
+        for survey in snapshot.survey_names() {
+            let files = snapshot.files(Table::Packets, Some(&survey));
+            let nights: BTreeSet<i32> = files.filter_map(|f| f.stats.night).flat_map(|(from, to)| from..=to).collect();
+            for night in nights {
+                let mut stream = pin!(in_order(&archive, &snapshot, &survey, Night(night)));
+                while let Some(packet) = stream.try_next().await? {
+                    packets += 1;
+                    bytes += packet.bytes()?.len() as u64;
+                }
+            }
+        }
+        Ok::<_, Failure>((packets, bytes))
+    })?;
+    let read = bytes_read().zip(before).map(|(now, before)| now - before);
+    Ok(Sample { packets, bytes, output: read, ..watch.stop() })
 }
 
 fn decode(packets: &[Packet]) -> Result<Option<u64>, Failure> {

@@ -38,8 +38,10 @@ fn three() -> usize {
 pub enum Kind {
     /// Packets into an archive.
     Ingest,
-    /// Packets back by id.
+    /// Packets back by id, and a night of them in order.
     Get,
+    /// How small packets are kept.
+    Store,
 }
 
 /// Packets to measure with.

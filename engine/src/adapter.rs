@@ -16,31 +16,39 @@ use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 use datafusion::physical_plan::PhysicalExpr;
 
-use crate::convert::Convert;
+use crate::convert::{Convert, may_hold_nan};
 use crate::merge::{Kind, Place, stored};
 
 /// Makes an adapter for each file.
 #[derive(Debug)]
 pub(crate) struct AdapterFactory {
     places: Arc<Vec<Place>>,
+    exact: bool,
 }
 
 impl AdapterFactory {
     /// For a table with these columns; columns that are not among them are taken by their name.
     pub(crate) fn new(places: Arc<Vec<Place>>) -> Self {
-        Self { places }
+        Self { places, exact: false }
+    }
+
+    /// The same for files that keep NaN.
+    pub(crate) fn exact(places: Arc<Vec<Place>>) -> Self {
+        Self { places, exact: true }
     }
 }
 
 impl PhysicalExprAdapterFactory for AdapterFactory {
     fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        Ok(Arc::new(Adapter { places: Arc::clone(&self.places), table, file }))
+        Ok(Arc::new(Adapter { places: Arc::clone(&self.places), exact: self.exact, table, file }))
     }
 }
 
 #[derive(Debug)]
 struct Adapter {
     places: Arc<Vec<Place>>,
+    /// The file keeps NaN, and the table shows null instead.
+    exact: bool,
     table: SchemaRef,
     file: SchemaRef,
 }
@@ -108,7 +116,7 @@ impl Adapter {
     fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
         let Some(place) = self.place(column.name()) else { return self.key(column) };
         match self.source(place) {
-            Some((source, own, kind)) => Ok(adapted(source, &own, &kind)),
+            Some((source, own, kind)) => Ok(self.adapted(source, &own, &kind)),
             None => null(self.table.field_with_name(column.name())?),
         }
     }
@@ -142,7 +150,7 @@ impl Adapter {
             (at, own) = (&child.kind, field.data_type());
         }
         let leaf = get_field(access.function, root, &names, &self.file)?;
-        Ok(Some(adapted(leaf, own, at)))
+        Ok(Some(self.adapted(leaf, own, at)))
     }
 
     fn target<'p>(&self, mut place: &'p Place, path: &[String]) -> Option<&'p Place> {
@@ -151,6 +159,19 @@ impl Adapter {
             place = children.iter().find(|c| c.name == *name)?;
         }
         Some(place)
+    }
+
+    fn adapted(&self, source: Arc<dyn PhysicalExpr>, own: &DataType, kind: &Kind) -> Arc<dyn PhysicalExpr> {
+        match kind {
+            kind if self.exact && may_hold_nan(own) => Arc::new(Convert::new(source, kind.clone(), true)),
+            kind if kind.data_type() == *own => source,
+            Kind::Value(wanted) => {
+                let name = source.to_string();
+                let field = Field::new(name, wanted.clone(), true);
+                Arc::new(CastExpr::new_with_target_field(source, Arc::new(field), None))
+            }
+            kind => Arc::new(Convert::new(source, kind.clone(), false)),
+        }
     }
 }
 
@@ -166,18 +187,6 @@ fn get_field(
     }
     let options = Arc::new(function.config_options().clone());
     Ok(Arc::new(ScalarFunctionExpr::try_new(Arc::new(function.fun().clone()), args, file, options)?))
-}
-
-fn adapted(source: Arc<dyn PhysicalExpr>, own: &DataType, kind: &Kind) -> Arc<dyn PhysicalExpr> {
-    match kind {
-        kind if kind.data_type() == *own => source,
-        Kind::Value(wanted) => {
-            let name = source.to_string();
-            let field = Field::new(name, wanted.clone(), true);
-            Arc::new(CastExpr::new_with_target_field(source, Arc::new(field), None))
-        }
-        kind => Arc::new(Convert::new(source, kind.clone())),
-    }
 }
 
 fn null(field: &Field) -> Result<Arc<dyn PhysicalExpr>> {

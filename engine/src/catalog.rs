@@ -14,13 +14,18 @@ use datafusion::common::TableReference;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{JoinType, LogicalPlanBuilder, ident};
-use noctuary_storage::tables::{ledger_columns, quarantine_columns};
+use noctuary_packet::survey::Survey;
+use noctuary_storage::tables::{ledger_columns, quarantine_columns, table_of};
 use noctuary_storage::{Access, Snapshot, Table};
 
+use crate::apart::KINDS;
 use crate::columns::AlertColumns;
 use crate::describe::{self, Described};
 use crate::error::{EngineError, Result};
+use crate::names::Mentioned;
+use crate::objects::{Paths, of_records};
 use crate::reader::Readers;
+use crate::records::RecordColumns;
 use crate::system;
 use crate::table::FileTable;
 
@@ -30,6 +35,8 @@ pub(crate) const CATALOG: &str = "noctuary";
 pub(crate) const ARCHIVE: &str = "archive";
 /// The table of alerts in every survey's schema.
 pub(crate) const ALERTS: &str = "alerts";
+/// The tables of surveys. Where only one survey has alerts they may be named alone.
+pub(crate) const OF_SURVEYS: [&str; 5] = [ALERTS, "sources", "forced", "objects", "ssobjects"];
 
 /// A table with what `DESCRIBE` says of it.
 #[derive(Debug, Clone)]
@@ -53,11 +60,7 @@ impl Tables {
     pub(crate) async fn new(snapshot: &Snapshot, access: &Access, readers: &Arc<Readers>, prune: bool) -> Result<Self> {
         let mut tables = Self { information: information().await?, ..Self::default() };
         for survey in snapshot.surveys().list() {
-            let columns = AlertColumns::of(snapshot, survey);
-            let files = snapshot.files(Table::Alerts, Some(&survey.name)).cloned().collect();
-            let provider = FileTable::alerts(&columns, files, Arc::clone(readers), access, prune);
-            let entry = Entry { provider: Arc::new(provider), described: Arc::new(describe::alerts(&columns)) };
-            tables.schemas.entry(survey.name.clone()).or_default().insert(ALERTS.into(), entry);
+            tables.schemas.insert(survey.name.clone(), of_survey(snapshot, survey, access, readers, prune)?);
             if system::has_alerts(snapshot, &survey.name, access) {
                 tables.with_alerts.push(survey.name.clone());
             }
@@ -87,15 +90,16 @@ impl Tables {
         Ok(tables)
     }
 
-    /// The schema of a table, if it is one of ours. Tables that are not there are found out here, where it is known
-    /// which there are.
-    pub(crate) fn schema_of(&self, table: &TableReference) -> Result<Option<String>> {
+    /// Schema and name of a table, if it is one of ours. Tables that are not there are found out here, where it is
+    /// known which there are.
+    pub(crate) fn mentioned(&self, table: &TableReference) -> Result<Option<Mentioned>> {
         self.describe(table)?;
-        Ok(match table.schema() {
+        let schema = match table.schema() {
             Some(INFORMATION_SCHEMA) => None,
-            None | Some(ARCHIVE) if table.table() == ALERTS => self.only_survey().map(str::to_owned),
-            schema => Some(schema.unwrap_or(ARCHIVE).to_owned()),
-        })
+            None | Some(ARCHIVE) if OF_SURVEYS.contains(&table.table()) => self.only_survey(),
+            schema => Some(schema.unwrap_or(ARCHIVE)),
+        };
+        Ok(schema.map(|schema| (schema.to_owned(), table.table().to_owned())))
     }
 
     /// What the columns of a table mean.
@@ -112,12 +116,14 @@ impl Tables {
         }
     }
 
-    /// One table; a name without schema is looked for in `archive`, and `alerts` where there is only one.
+    /// One table; a name without schema is looked for in `archive`, and `alerts` and the like where only one survey has
+    /// alerts.
     fn find(&self, schema: Option<&str>, name: &str) -> Result<&Entry> {
-        let schema = match (schema, name, self.with_alerts.as_slice()) {
-            (None | Some(ARCHIVE), ALERTS, [only]) => only,
-            (None | Some(ARCHIVE), ALERTS, _) => return Err(self.which_alerts()),
-            (schema, _, _) => schema.unwrap_or(ARCHIVE),
+        let alone = matches!(schema, None | Some(ARCHIVE)) && OF_SURVEYS.contains(&name);
+        let schema = match (alone, self.only_survey()) {
+            (true, Some(only)) => only,
+            (true, None) => return Err(self.which(name)),
+            (false, _) => schema.unwrap_or(ARCHIVE),
         };
         let Some(tables) = self.schemas.get(schema) else {
             let near = crate::names::nearest(schema, self.schemas.keys().map(String::as_str));
@@ -139,19 +145,24 @@ impl Tables {
         })
     }
 
-    fn which_alerts(&self) -> EngineError {
-        let list = |names: &mut dyn Iterator<Item = &String>| {
-            names.map(|s| format!("{s}.{ALERTS}")).collect::<Vec<_>>().join(" or ")
+    /// Why a table of surveys cannot be named alone.
+    fn which(&self, name: &str) -> EngineError {
+        let has = |survey: &&String| self.schemas.get(*survey).is_some_and(|tables| tables.contains_key(name));
+        let list = |surveys: &mut dyn Iterator<Item = &String>| {
+            surveys.filter(has).map(|s| format!("{s}.{name}")).collect::<Vec<_>>().join(" or ")
         };
+        let with_alerts = list(&mut self.with_alerts.iter());
         EngineError::invalid(if self.with_alerts.is_empty() {
-            let known = list(&mut self.schemas.keys().filter(|s| *s != ARCHIVE));
+            let known = list(&mut self.schemas.keys());
             format!("no survey has alerts yet; an empty table can be named as {known}")
+        } else if with_alerts.is_empty() {
+            format!("several surveys have alerts, and none of them has a table {name}")
         } else {
-            format!("several surveys have alerts; write {}", list(&mut self.with_alerts.iter()))
+            format!("several surveys have alerts; write {with_alerts}")
         })
     }
 
-    /// The survey whose alerts `alerts` without a schema means.
+    /// The survey whose tables are meant without a schema.
     pub(crate) fn only_survey(&self) -> Option<&str> {
         match self.with_alerts.as_slice() {
             [only] => Some(only),
@@ -176,6 +187,39 @@ impl Tables {
         }
         Ok(Arc::new(catalog))
     }
+}
+
+/// The tables of a survey.
+fn of_survey(
+    snapshot: &Snapshot,
+    survey: &Arc<Survey>,
+    access: &Access,
+    readers: &Arc<Readers>,
+    prune: bool,
+) -> Result<BTreeMap<String, Entry>> {
+    let mut tables = BTreeMap::new();
+    let mut add = |name: &str, provider: Arc<dyn TableProvider>, described: Vec<Described>| {
+        tables.insert(name.to_owned(), Entry { provider, described: Arc::new(described) });
+    };
+    let columns = AlertColumns::of(snapshot, survey);
+    let files = FileTable::alerts(snapshot, &columns, Arc::clone(readers), access, prune);
+    let alerts: Arc<dyn TableProvider> = Arc::new(files);
+    add(ALERTS, Arc::clone(&alerts), describe::alerts(&columns));
+    for kind in KINDS {
+        let Some(own) = RecordColumns::of(snapshot, &columns, kind) else { continue };
+        let name = table_of(kind).to_string();
+        let files = FileTable::records(snapshot, &columns, &own, Arc::clone(readers), access, prune);
+        add(&name, Arc::new(files), describe::records(&name, &columns, &own));
+    }
+    let records = &survey.records;
+    for (name, paths, meaning) in
+        [("objects", &records.object, Paths::First), ("ssobjects", &records.solar, Paths::All)]
+    {
+        if let Some(view) = of_records(name, &columns, Arc::clone(&alerts), paths, meaning)? {
+            add(name, view.provider, view.described);
+        }
+    }
+    Ok(tables)
 }
 
 async fn information() -> Result<BTreeMap<String, Arc<Vec<Described>>>> {

@@ -6,13 +6,14 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema as ArrowSchema};
 use noctuary_packet::Columns;
 use noctuary_packet::schema::{Field as PacketField, NodeId, Schema, Shape};
-use noctuary_storage::tables::alert_keys;
+use noctuary_storage::tables::{alert_keys, record_keys};
 
 use crate::catalog::ALERTS;
 use crate::columns::AlertColumns;
 use crate::error::Result;
 use crate::meanings::MEANINGS;
 use crate::merge::{Kind, Place, word};
+use crate::records::RecordColumns;
 
 /// A column or leaf of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +32,20 @@ pub(crate) struct Described {
 
 /// The columns of a survey's alerts.
 pub(crate) fn alerts(columns: &AlertColumns) -> Vec<Described> {
-    let mut out = plain(ALERTS, &alert_keys(columns.ids));
-    for place in &columns.places {
-        leaves(columns, place, &mut Vec::new(), "", &mut out);
-    }
-    out.extend(plain(ALERTS, &Fields::from(vec![AlertColumns::commit_field()])));
-    out
+    let packets = Origin { schemas: &columns.schemas, records: vec![vec![NodeId::ROOT]; columns.schemas.len()] };
+    table(ALERTS, &alert_keys(columns.ids), packets.fields(&columns.places))
+}
+
+/// The columns of a survey's records of a kind.
+pub(crate) fn records(name: &str, alerts: &AlertColumns, columns: &RecordColumns) -> Vec<Described> {
+    let origin = Origin { schemas: &alerts.schemas, records: columns.records.clone() };
+    table(name, &record_keys(alerts.ids), origin.fields(&columns.places))
+}
+
+/// The columns of a table of a survey: keys, what packets hold, and the commit.
+pub(crate) fn table(name: &str, keys: &Fields, own: Vec<Described>) -> Vec<Described> {
+    let commit = Fields::from(vec![AlertColumns::commit_field()]);
+    plain(name, keys).into_iter().chain(own).chain(plain(name, &commit)).collect()
 }
 
 /// The columns that the archive itself gives a table.
@@ -55,49 +64,64 @@ pub(crate) fn plain(table: &str, fields: &Fields) -> Vec<Described> {
     fields.iter().map(describe).collect()
 }
 
-fn leaves<'p>(
-    columns: &AlertColumns,
-    place: &'p Place,
-    stored: &mut Vec<&'p str>,
-    prefix: &str,
-    out: &mut Vec<Described>,
-) {
-    stored.push(&place.stored);
-    let mut path = format!("{prefix}{}", place.name);
-    let mut kind = &place.kind;
-    while let Kind::List(item) = kind {
-        path.push_str("[]");
-        kind = item;
-    }
-    match kind {
-        Kind::Record(fields) => {
-            let prefix = format!("{path}.");
-            for field in fields {
-                leaves(columns, field, stored, &prefix, out);
-            }
+/// Where it is written down what fields are.
+#[derive(Debug)]
+pub(crate) struct Origin<'s> {
+    /// The schemas that were merged.
+    pub(crate) schemas: &'s [Arc<Schema>],
+    /// In each of them, the records that columns are fields of.
+    pub(crate) records: Vec<Vec<NodeId>>,
+}
+
+impl Origin<'_> {
+    /// Every leaf of some columns.
+    pub(crate) fn fields(&self, places: &[Place]) -> Vec<Described> {
+        let mut out = Vec::new();
+        for place in places {
+            self.leaves(place, &mut Vec::new(), "", &mut out);
         }
-        Kind::Value(data_type) => out.push(leaf(columns, place, stored, path, data_type)),
-        Kind::List(_) => {}
+        out
     }
-    stored.pop();
+
+    fn leaves<'p>(&self, place: &'p Place, stored: &mut Vec<&'p str>, prefix: &str, out: &mut Vec<Described>) {
+        stored.push(&place.stored);
+        let mut path = format!("{prefix}{}", place.name);
+        let mut kind = &place.kind;
+        while let Kind::List(item) = kind {
+            path.push_str("[]");
+            kind = item;
+        }
+        match kind {
+            Kind::Record(fields) => {
+                let prefix = format!("{path}.");
+                for field in fields {
+                    self.leaves(field, stored, &prefix, out);
+                }
+            }
+            Kind::Value(data_type) => out.push(self.leaf(place, stored, path, data_type)),
+            Kind::List(_) => {}
+        }
+        stored.pop();
+    }
+
+    fn leaf(&self, place: &Place, stored: &[&str], path: String, data_type: &DataType) -> Described {
+        let having = || place.schemas.iter().filter_map(|at| Some((self.schemas.get(*at)?, self.records.get(*at)?)));
+        let fields =
+            || having().filter_map(|(schema, records)| records.iter().find_map(|record| find(schema, *record, stored)));
+        let versions: Vec<String> =
+            having().map(|(s, _)| s.version().map_or_else(|| s.fingerprint().short(), str::to_owned)).collect();
+        Described {
+            column: path,
+            data_type: word(data_type).to_owned(),
+            unit: fields().find_map(|f| f.unit.as_deref()).map(str::to_owned),
+            description: fields().find_map(|f| f.doc.as_deref()).map(str::to_owned),
+            schemas: Some(versions.join(", ")),
+        }
+    }
 }
 
-fn leaf(columns: &AlertColumns, place: &Place, stored: &[&str], path: String, data_type: &DataType) -> Described {
-    let having = || place.schemas.iter().filter_map(|at| columns.schemas.get(*at));
-    let fields = || having().filter_map(|schema| find(schema, stored));
-    let versions: Vec<String> =
-        having().map(|s| s.version().map_or_else(|| s.fingerprint().short(), str::to_owned)).collect();
-    Described {
-        column: path,
-        data_type: word(data_type).to_owned(),
-        unit: fields().find_map(|f| f.unit.as_deref()).map(str::to_owned),
-        description: fields().find_map(|f| f.doc.as_deref()).map(str::to_owned),
-        schemas: Some(versions.join(", ")),
-    }
-}
-
-/// The field of a schema whose column is found at a path.
-fn find<'s>(schema: &'s Schema, path: &[&str]) -> Option<&'s PacketField> {
+/// The field of a record whose column is found at a path.
+fn find<'s>(schema: &'s Schema, root: NodeId, path: &[&str]) -> Option<&'s PacketField> {
     let (first, inner) = path.split_first()?;
     let record = |at: NodeId| -> &'s [PacketField] {
         let mut at = schema.unwrap_nullable(at).0;
@@ -109,7 +133,7 @@ fn find<'s>(schema: &'s Schema, path: &[&str]) -> Option<&'s PacketField> {
             _ => &[],
         }
     };
-    let mut field = record(NodeId::ROOT).iter().find(|f| Columns::path(&f.name) == *first)?;
+    let mut field = record(root).iter().find(|f| Columns::path(&f.name) == *first)?;
     for name in inner {
         field = record(field.node).iter().find(|f| &*f.name == *name)?;
     }

@@ -1,7 +1,7 @@
 //! Errors of questions, by what can be done about them.
 
 use arrow::error::ArrowError;
-use datafusion::common::SchemaError;
+use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use noctuary_storage::{ErrorKind as StorageKind, StorageError};
 use parquet::errors::ParquetError;
@@ -126,7 +126,7 @@ fn kind_of(error: &DataFusionError) -> ErrorKind {
 
 /// A file that cannot be read is damaged, unless storage is what failed. A file that is not there is damage too: the
 /// log says that it is.
-fn parquet_kind(error: &ParquetError) -> ErrorKind {
+pub(crate) fn parquet_kind(error: &ParquetError) -> ErrorKind {
     let ParquetError::External(source) = error else { return ErrorKind::Damaged };
     if let Some(error) = source.downcast_ref::<StorageError>() {
         return Some(storage_kind(error)).filter(|kind| *kind != ErrorKind::NotFound).unwrap_or(ErrorKind::Damaged);
@@ -181,7 +181,7 @@ const CLASSES: [&str; 16] = [
     "Cast error: ",
 ];
 
-fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     let mut text = message.trim();
     while let Some(rest) = CLASSES.iter().find_map(|class| text.strip_prefix(class)) {
         text = rest;
@@ -190,13 +190,13 @@ fn plain(message: &str) -> String {
 }
 
 /// The unknown column in an error, if that is what it is about.
-pub(crate) fn unknown_column(error: &DataFusionError) -> Option<String> {
+pub(crate) fn unknown_column(error: &DataFusionError) -> Option<Column> {
     match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => unknown_column(inner),
         DataFusionError::Collection(several) => several.iter().find_map(unknown_column),
         DataFusionError::Shared(inner) => unknown_column(inner),
         DataFusionError::SchemaError(inner, _) => match &**inner {
-            SchemaError::FieldNotFound { field, .. } => Some(field.name.clone()),
+            SchemaError::FieldNotFound { field, .. } => Some(field.as_ref().clone()),
             _ => None,
         },
         _ => None,

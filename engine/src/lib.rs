@@ -1,7 +1,8 @@
 //! SQL over the archive.
 //!
 //! A [`Session`] sees one version of the archive with one reader's rights. It has a schema for each survey, with the
-//! table `alerts` in the packet's own shape, and the schema `archive` with what the archive knows of itself.
+//! table `alerts` in the packet's own shape and with tables of the records that packets are made of (`sources`,
+//! `forced`, `objects`, `ssobjects`), and the schema `archive` with what the archive knows of itself.
 //!
 //! ```no_run
 //! # async fn ask(archive: noctuary_storage::Archive) -> noctuary_engine::Result<()> {
@@ -16,23 +17,30 @@
 
 mod adapter;
 mod aliases;
+mod apart;
+mod assemble;
 mod catalog;
 mod clauses;
 mod columns;
 mod conditions;
 mod convert;
 mod describe;
+mod early;
 mod engine;
 mod error;
+mod gather;
 mod guard;
 mod hints;
 mod meanings;
 mod merge;
 mod names;
 mod narrow;
+mod objects;
 mod plan;
 mod pruning;
 mod reader;
+mod records;
+mod runs;
 mod session;
 mod sky;
 mod spelling;

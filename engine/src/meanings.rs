@@ -2,7 +2,7 @@
 
 /// Name, unit and meaning of every column. Where one name means different things in different tables, the table stands
 /// before it.
-pub(crate) const MEANINGS: [(&str, &str, &str); 63] = [
+pub(crate) const MEANINGS: [(&str, &str, &str); 70] = [
     // What every alert has.
     ("_alert", "", "id of the alert, unique within its survey"),
     ("_object", "", "id of the object, null if the alert names none"),
@@ -23,6 +23,13 @@ pub(crate) const MEANINGS: [(&str, &str, &str); 63] = [
     ("_offset", "", "where in its source the packet stood"),
     ("_bytes", "byte", "length of the packet as transmitted"),
     ("_commit", "", "version of the archive that brought the row"),
+    // What every record that stands apart has.
+    ("_anchor", "", "HEALPix cell, order 29, NESTED, of the alert that had the record first; rows lie in its order"),
+    ("sources._object", "", "id of the object of the alert that had the record first in its commit"),
+    ("forced._object", "", "id of the object of the alert that had the record first in its commit"),
+    ("_origin", "", "what the record was in its packet: `trigger`, `history` or `forced`"),
+    ("forced._rights", "", "label of the least restricted alert of the commit that has the record"),
+    ("sources._rights", "", "label of the least restricted alert of the commit that has the record"),
     // Of several tables.
     ("survey", "", "name of the survey, which is its schema in SQL"),
     ("schema", "", "name and version of the writer schema"),
@@ -37,6 +44,7 @@ pub(crate) const MEANINGS: [(&str, &str, &str); 63] = [
     ("quarantined", "", "packets that were refused and kept aside"),
     ("revisions", "", "stored packets whose id had other bytes before"),
     ("flagged", "", "stored packets that are odd"),
+    ("inline", "", "stored packets that are kept whole, because they could not be put together again from parts"),
     ("bytes", "byte", "length of the packets as transmitted"),
     ("note", "", "why a source was refused as a whole"),
     // Of packets that were refused.

@@ -157,6 +157,8 @@ pub(crate) fn merge(newer: &mut Vec<Place>, older: Vec<Place>) {
     for mut place in older {
         if let Some(same) = newer.iter_mut().find(|n| n.stored == place.stored && n.kind.fits(&place.kind)) {
             same.kind.join(place.kind);
+            // Two records of one schema may have the same field.
+            place.schemas.retain(|schema| !same.schemas.contains(schema));
             same.schemas.extend(place.schemas);
             continue;
         }

@@ -21,9 +21,12 @@ struct Spelling {
 pub(crate) struct Names {
     by_lower: BTreeMap<String, Vec<Spelling>>,
     schemas: BTreeSet<String>,
-    /// Dotted paths with the schema they are of.
-    paths: Vec<(String, String)>,
+    /// Dotted paths with the table they are of.
+    paths: Vec<(Mentioned, String)>,
 }
+
+/// A table that a question mentions, by schema and name.
+pub(crate) type Mentioned = (String, String);
 
 impl Names {
     /// The names of some tables.
@@ -41,7 +44,7 @@ impl Names {
                     names.add(part, schema, &parent);
                     parent = part.to_lowercase();
                 }
-                names.paths.push((schema.to_owned(), column.column.clone()));
+                names.paths.push(((schema.to_owned(), table.to_owned()), column.column.clone()));
             }
         }
         names.paths.sort();
@@ -87,21 +90,31 @@ impl Names {
         words
     }
 
-    /// `; did you mean ...?` for a column that is not there, among those of the schemas that the question mentions.
-    pub(crate) fn suggest(&self, column: &str, mentioned: &BTreeSet<String>) -> String {
+    /// The paths of the tables that a question mentions, or of all where it mentions none.
+    fn paths_of<'n>(&'n self, mentioned: &'n BTreeSet<Mentioned>) -> impl Iterator<Item = &'n str> {
+        let own = |table: &Mentioned| mentioned.is_empty() || mentioned.contains(table);
+        self.paths.iter().filter(move |(table, _)| own(table)).map(|(_, path)| path.as_str())
+    }
+
+    /// True if one of the tables that a question mentions has a column.
+    pub(crate) fn has(&self, column: &str, mentioned: &BTreeSet<Mentioned>) -> bool {
+        self.paths_of(mentioned).any(|path| path == column)
+    }
+
+    /// `; did you mean ...?` for a column that is not there, among those of the tables that the question mentions.
+    pub(crate) fn suggest(&self, column: &str, mentioned: &BTreeSet<Mentioned>) -> String {
         let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_lowercase();
-        let own = |schema: &str| mentioned.is_empty() || mentioned.contains(schema);
-        let paths = || self.paths.iter().filter(|(schema, _)| own(schema)).map(|(_, path)| path.as_str());
         let wanted = last(column);
-        let mut inside: Vec<&str> = paths().filter(|p| p.contains('.') && last(p) == wanted).collect();
+        let inside = self.paths_of(mentioned).filter(|p| p.contains('.') && last(p) == wanted);
+        let mut inside: Vec<&str> = inside.collect();
         // A field of the trigger is meant more often than one of an element of a list.
         inside.sort_by_key(|p| (p.contains('['), p.len()));
         inside.dedup();
         if !inside.is_empty() {
             return format!("; did you mean {}?", inside.into_iter().take(3).collect::<Vec<_>>().join(" or "));
         }
-        let spelled = self.by_lower.values().flatten().filter(|s| own(&s.schema)).map(|s| s.name.as_str());
-        nearest(column, paths().chain(spelled).filter(|name| *name != column))
+        let parts = self.paths_of(mentioned).flat_map(|path| path.split('.')).map(|part| part.trim_end_matches("[]"));
+        nearest(column, self.paths_of(mentioned).chain(parts).filter(|name| *name != column))
     }
 }
 

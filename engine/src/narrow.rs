@@ -133,7 +133,7 @@ fn collect(expr: &Expr, need: &Need, inputs: &[&LogicalPlan], out: &mut [Vec<Nee
     match expr {
         Expr::Column(column) => add(column, &Need { handed_on: true, ..need.clone() }, inputs, out),
         Expr::Alias(alias) => collect(&alias.expr, need, inputs, out),
-        Expr::IsNull(inner) | Expr::IsNotNull(inner) => match &**inner {
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => match unnamed(inner) {
             Expr::Column(column) => add(column, &Need::presence(), inputs, out),
             inner => collect(inner, &Need::ALL, inputs, out),
         },
@@ -160,7 +160,7 @@ fn collect(expr: &Expr, need: &Need, inputs: &[&LogicalPlan], out: &mut [Vec<Nee
 
 /// The column of which a function uses a field or the length only.
 fn used(function: &ScalarFunction) -> Option<(&Column, Need)> {
-    let first = function.args.first()?;
+    let first = unnamed(function.args.first()?);
     if let (Expr::Column(column), "cardinality" | "array_length" | "empty") = (first, function.name()) {
         return Some((column, Need::presence()));
     }
@@ -177,6 +177,14 @@ fn used(function: &ScalarFunction) -> Option<(&Column, Need)> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// An expression without the names that it is given.
+fn unnamed(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unnamed(&alias.expr),
+        expr => expr,
     }
 }
 
@@ -202,20 +210,27 @@ fn everything(out: &mut [Vec<Need>]) {
 
 /// The scan of less, where less is needed.
 fn scan(scan: &TableScan, needs: &[Need]) -> Result<Option<LogicalPlan>> {
+    let table = source_as_provider(&scan.source)?;
+    let Some(table) = (table.as_ref() as &dyn Any).downcast_ref::<FileTable>() else { return Ok(None) };
+    let fields = scan.projected_schema.fields();
+    // Fields that are taken right where the column is read are read alone without our help, but not from beneath the
+    // node that puts lists together.
+    let beneath = fields.iter().any(|field| table.is_apart(field.name()));
     let mut narrower = BTreeMap::new();
-    for (field, need) in scan.projected_schema.fields().iter().zip(needs) {
-        // Fields that are taken right where the column is read are read alone without our help.
-        if !need.all && need.handed_on {
+    let mut lengths = BTreeSet::new();
+    for (field, need) in fields.iter().zip(needs).filter(|(_, need)| !need.all) {
+        if need.handed_on || beneath {
             let less = less(field.data_type(), &need.fields);
             narrower.extend(less.map(|data_type| (field.name().clone(), data_type)));
         }
+        if need.fields.is_empty() && table.is_apart(field.name()) {
+            lengths.insert(field.name().clone());
+        }
     }
-    let table = source_as_provider(&scan.source)?;
-    let Some(table) = (table.as_ref() as &dyn Any).downcast_ref::<FileTable>() else { return Ok(None) };
-    if narrower.is_empty() {
+    if narrower.is_empty() && lengths.is_empty() {
         return Ok(None);
     }
-    let source = provider_as_source(Arc::new(table.narrower(&narrower)));
+    let source = provider_as_source(Arc::new(table.narrower(&narrower, lengths)));
     let builder = TableScanBuilder::new(scan.table_name.clone(), source)
         .with_projection(scan.projection.clone())
         .with_filters(scan.filters.clone())

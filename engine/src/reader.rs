@@ -7,10 +7,11 @@ use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::ParquetFileMetrics;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet};
 use futures::future::BoxFuture;
 use noctuary_storage::footers::{Footers, ParquetFile};
 use object_store::ObjectStore;
+use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::Result;
@@ -27,6 +28,11 @@ impl Readers {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, footers: Footers) -> Self {
         Self { store, footers }
     }
+
+    /// A file by its name and length; what is read of it is added to `bytes`.
+    pub(crate) fn open(&self, path: Path, length: u64, bytes: Count) -> Reader {
+        Reader { file: self.footers.reader(&self.store, path, length), bytes }
+    }
 }
 
 impl ParquetFileReaderFactory for Readers {
@@ -39,18 +45,20 @@ impl ParquetFileReaderFactory for Readers {
     ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
         let meta = file.object_meta;
         let metrics = ParquetFileMetrics::new(partition, meta.location.as_ref(), metrics);
-        Ok(Box::new(Reader { file: self.footers.reader(&self.store, meta.location, meta.size), metrics }))
+        Ok(Box::new(self.open(meta.location, meta.size, metrics.bytes_scanned)))
     }
 }
 
-struct Reader {
+/// Reads one file.
+#[derive(Debug)]
+pub(crate) struct Reader {
     file: ParquetFile,
-    metrics: ParquetFileMetrics,
+    bytes: Count,
 }
 
 impl Reader {
     fn count(&self, bytes: u64) {
-        self.metrics.bytes_scanned.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 }
 

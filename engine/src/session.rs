@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::common::TableReference;
+use datafusion::common::{Column, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
@@ -17,7 +17,7 @@ use crate::catalog::Tables;
 use crate::clauses;
 use crate::describe;
 use crate::error::{EngineError, Result, unknown_column};
-use crate::names::Names;
+use crate::names::{Mentioned, Names};
 use crate::plan::{Planned, Titles};
 use crate::sql::{self, Asked};
 
@@ -95,7 +95,7 @@ impl Session {
                 for table in state.resolve_table_references(&statement)? {
                     // Functions that give tables are called like relations.
                     if table.schema().is_some() || !state.table_functions().contains_key(table.table()) {
-                        mentioned.extend(self.tables.schema_of(&table)?);
+                        mentioned.extend(self.tables.mentioned(&table)?);
                     }
                 }
                 (self.logical(&state, *statement).await.map_err(|e| self.explain(e, &mentioned))?, titles)
@@ -122,9 +122,14 @@ impl Session {
         Ok(plan)
     }
 
-    fn explain(&self, error: DataFusionError, mentioned: &BTreeSet<String>) -> EngineError {
+    fn explain(&self, error: DataFusionError, mentioned: &BTreeSet<Mentioned>) -> EngineError {
         match unknown_column(&error) {
-            Some(name) => {
+            Some(Column { relation: Some(_), name, .. }) if self.names.has(&name, mentioned) => {
+                EngineError::invalid(format!(
+                    "there is no column {name} in what is named before it; write {name} alone, or with its own table"
+                ))
+            }
+            Some(Column { name, .. }) => {
                 EngineError::invalid(format!("there is no column {name}{}", self.names.suggest(&name, mentioned)))
             }
             None => self.with_hint(EngineError::from(error), mentioned),
@@ -132,7 +137,7 @@ impl Session {
     }
 
     /// DataFusion tells of unknown fields of records in words only.
-    fn with_hint(&self, error: EngineError, mentioned: &BTreeSet<String>) -> EngineError {
+    fn with_hint(&self, error: EngineError, mentioned: &BTreeSet<Mentioned>) -> EngineError {
         let text = error.to_string();
         let field = text.strip_prefix("Field ").and_then(|rest| rest.split_once(" not found in struct"));
         match field {

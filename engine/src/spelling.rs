@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Word};
 
-use crate::catalog::{ALERTS, ARCHIVE};
+use crate::catalog::{ARCHIVE, OF_SURVEYS};
 use crate::names::Names;
 
 /// Words as they were typed, by where they stand, if they were put in another spelling.
@@ -73,7 +73,8 @@ fn mentioned(tokens: &[Token], names: &Names, only_survey: Option<&str>) -> BTre
     let words = || tokens.iter().filter_map(plain).map(|w| w.value.as_str());
     let mut mentioned: BTreeSet<String> = words().filter_map(|w| names.schema(w)).map(str::to_owned).collect();
     let of_a_survey = mentioned.iter().any(|schema| schema != ARCHIVE);
-    if !of_a_survey && (mentioned.is_empty() || words().any(|w| w.eq_ignore_ascii_case(ALERTS))) {
+    let of_one = |word: &str| OF_SURVEYS.iter().any(|table| word.eq_ignore_ascii_case(table));
+    if !of_a_survey && (mentioned.is_empty() || words().any(of_one)) {
         mentioned.extend(only_survey.map(str::to_owned));
     }
     if mentioned.is_empty() {

@@ -46,6 +46,7 @@ pub(crate) fn versions(snapshot: &Snapshot, access: &Access) -> Result<RecordBat
         ("quarantined", counts(|c| c.quarantined)),
         ("revisions", counts(|c| c.revisions)),
         ("flagged", counts(|c| c.flagged)),
+        ("inline", counts(|c| c.inline)),
         ("bytes", counts(|c| c.bytes)),
         ("undone", Arc::new(versions.iter().map(|v| Some(v.undone)).collect::<BooleanArray>())),
     ])
@@ -53,7 +54,15 @@ pub(crate) fn versions(snapshot: &Snapshot, access: &Access) -> Result<RecordBat
 
 /// One row per file of a table.
 pub(crate) fn files(snapshot: &Snapshot) -> Result<RecordBatch> {
-    let tables = [Table::Alerts, Table::Packets, Table::Ledger, Table::Quarantine];
+    let tables = [
+        Table::Alerts,
+        Table::Packets,
+        Table::Sources,
+        Table::Forced,
+        Table::Cutouts,
+        Table::Ledger,
+        Table::Quarantine,
+    ];
     let files: Vec<_> = tables.iter().flat_map(|t| snapshot.files(*t, None)).collect();
     let label = |hex: &str| {
         Fingerprint::from_hex(hex).and_then(|f| snapshot.schemas().get(f)).map_or_else(|| hex.to_owned(), |s| s.label())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
@@ -16,33 +16,48 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::conjunction;
 use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use noctuary_storage::Access;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use noctuary_packet::apart::RecordKind;
 use noctuary_storage::log::DataFile;
-use noctuary_storage::tables::{IdTypes, RIGHTS};
+use noctuary_storage::tables::{COMMIT, IdTypes, RIGHTS, alert_lists, runs_column, table_of};
+use noctuary_storage::{Access, Snapshot, Table};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use crate::adapter::AdapterFactory;
+use crate::apart::{self, Apart};
+use crate::assemble::{Assemble, Hidden, Parts, Wanted};
 use crate::columns::AlertColumns;
 use crate::conditions::{Condition, KeyNames};
+use crate::early;
 use crate::guard::Guard;
 use crate::hints::hint;
 use crate::merge::{Kind, Place};
 use crate::pruning::may_match;
 use crate::reader::Readers;
+use crate::records::RecordColumns;
 
 /// Files of one table, read as DataFusion wants them.
 #[derive(Debug, Clone)]
 pub(crate) struct FileTable {
-    schema: TableSchema,
+    /// What questions see.
+    schema: SchemaRef,
+    /// What is read: beside it some columns of files that no question sees.
+    read: TableSchema,
+    hidden: Fields,
     files: Arc<[Arc<DataFile>]>,
     readers: Arc<Readers>,
     adapters: Arc<dyn PhysicalExprAdapterFactory>,
     keys: Arc<KeyNames>,
     ids: Option<IdTypes>,
+    /// Lists that files hold apart.
+    apart: Arc<[Apart]>,
+    /// Columns of such lists of which nothing but the lengths is used.
+    lengths: BTreeSet<String>,
     /// Labels of the rows that may be seen; `None` if none is hidden.
     labels: Option<Arc<BTreeSet<String>>>,
     prune: bool,
@@ -51,53 +66,147 @@ pub(crate) struct FileTable {
 impl FileTable {
     /// The alerts of a survey, as a reader with these rights sees them.
     pub(crate) fn alerts(
+        snapshot: &Snapshot,
         columns: &AlertColumns,
-        files: Vec<Arc<DataFile>>,
         readers: Arc<Readers>,
         access: &Access,
         prune: bool,
     ) -> Self {
-        let (files, labels) = visible(files, access);
+        let (files, labels) = visible(files(snapshot, Table::Alerts, columns), access);
         let keys = KeyNames::of(&columns.survey, &columns.schemas, |path| leaf(&columns.places, path));
-        let adapters = Arc::new(AdapterFactory::new(Arc::new(columns.places.clone())));
-        let schema = with_commit(columns.file_schema());
-        let (files, keys, ids) = (files.into(), Arc::new(keys), Some(columns.ids));
-        Self { schema, files, readers, adapters, keys, ids, labels, prune }
+        let apart = apart::of_files(snapshot, columns, &files);
+        let adapters = AdapterFactory::new(Arc::new(columns.places.clone()));
+        let plain = Self::plain(columns.file_schema(), files, readers);
+        let hidden = alert_lists();
+        let read = read_schema(&plain.schema, &hidden);
+        let (adapters, keys, ids) = (Arc::new(adapters), Arc::new(keys), Some(columns.ids));
+        Self { read, hidden, adapters, keys, ids, apart: apart.into(), labels, prune, ..plain }
+    }
+
+    /// The records of a survey that stand apart from its alerts, as a reader with these rights sees them.
+    pub(crate) fn records(
+        snapshot: &Snapshot,
+        alerts: &AlertColumns,
+        columns: &RecordColumns,
+        readers: Arc<Readers>,
+        access: &Access,
+        prune: bool,
+    ) -> Self {
+        let (files, labels) = visible(files(snapshot, table_of(columns.kind), alerts), access);
+        let adapters = Arc::new(AdapterFactory::exact(Arc::new(columns.places.clone())));
+        let plain = Self::plain(columns.file_schema(alerts.ids), files, readers);
+        // DataFusion asks no adapter where a file has the very columns of its table, and NaN would show: so the table
+        // has one that no file has.
+        let hidden = Fields::from(vec![Field::new("_exact", DataType::Boolean, true)]);
+        let read = read_schema(&plain.schema, &hidden);
+        Self { read, hidden, adapters, ids: Some(alerts.ids), labels, prune, ..plain }
     }
 
     /// A table that belongs to no survey, for readers from whom nothing is hidden.
-    pub(crate) fn plain(schema: SchemaRef, files: Vec<Arc<DataFile>>, readers: Arc<Readers>) -> Self {
-        let adapters = Arc::new(AdapterFactory::new(Arc::default()));
-        let schema = with_commit(schema);
-        let (files, keys) = (files.into(), Arc::default());
-        Self { schema, files, readers, adapters, keys, ids: None, labels: None, prune: true }
+    pub(crate) fn plain(file_schema: SchemaRef, files: Vec<Arc<DataFile>>, readers: Arc<Readers>) -> Self {
+        let commit = Arc::new(AlertColumns::commit_field());
+        let fields: Vec<FieldRef> = file_schema.fields().iter().cloned().chain([commit]).collect();
+        let schema = Arc::new(Schema::new(fields));
+        Self {
+            read: read_schema(&schema, &Fields::empty()),
+            hidden: Fields::empty(),
+            schema,
+            files: files.into(),
+            readers,
+            adapters: Arc::new(AdapterFactory::new(Arc::default())),
+            keys: Arc::default(),
+            ids: None,
+            apart: Arc::default(),
+            lengths: BTreeSet::new(),
+            labels: None,
+            prune: true,
+        }
     }
 
-    /// The same table with records and lists of less, by the names of columns.
-    pub(crate) fn narrower(&self, types: &BTreeMap<String, DataType>) -> Self {
+    /// True if a column is of lists that some file holds apart.
+    pub(crate) fn is_apart(&self, column: &str) -> bool {
+        self.apart.iter().any(|list| list.column == column)
+    }
+
+    /// The same table with records and lists of less, by the names of columns, and with the lengths alone of some lists
+    /// that are held apart.
+    pub(crate) fn narrower(&self, types: &BTreeMap<String, DataType>, lengths: BTreeSet<String>) -> Self {
         let narrower = |field: &FieldRef| match types.get(field.name()) {
             Some(data_type) => Arc::new(field.as_ref().clone().with_data_type(data_type.clone())),
             None => Arc::clone(field),
         };
-        let fields: Vec<FieldRef> = self.schema.file_schema().fields().iter().map(narrower).collect();
-        Self { schema: with_commit(Arc::new(Schema::new(fields))), ..self.clone() }
+        let schema = Arc::new(Schema::new(self.schema.fields().iter().map(narrower).collect::<Vec<_>>()));
+        Self { read: read_schema(&schema, &self.hidden), schema, lengths, ..self.clone() }
     }
 
     fn conditions(&self, filters: &[Expr]) -> Vec<Condition> {
         if self.prune { filters.iter().map(|f| self.keys.condition(f)).collect() } else { Vec::new() }
     }
 
-    fn partitioned(&self, file: &DataFile) -> PartitionedFile {
-        let meta = ObjectMeta {
-            location: Path::from(file.path.as_str()),
-            last_modified: chrono::DateTime::UNIX_EPOCH,
-            size: file.bytes,
-            e_tag: None,
-            version: None,
+    /// The lists among these columns that are to be put together.
+    fn wanted(&self, columns: &Schema) -> Vec<Wanted> {
+        let wanted = |(column, field): (usize, &FieldRef)| {
+            let apart = self.apart.iter().find(|list| list.column == *field.name())?;
+            let less = match field.data_type() {
+                DataType::List(item) => apart.item.only(item.data_type()),
+                _ => None,
+            };
+            let item = less.unwrap_or_else(|| apart.item.clone());
+            Some(Wanted { column, item, lengths: self.lengths.contains(field.name()), files: apart.files.clone() })
         };
-        let commit = i64::try_from(file.commit).unwrap_or(i64::MAX);
-        PartitionedFile::new_from_meta(meta).with_partition_values(vec![ScalarValue::Int64(Some(commit))])
+        columns.fields().iter().enumerate().filter_map(wanted).collect()
     }
+
+    /// Reads columns of files, as far as rights allow.
+    fn read(
+        &self,
+        state: &dyn Session,
+        mut columns: Vec<usize>,
+        files: &[(usize, &Arc<DataFile>)],
+        conditions: &[Condition],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all = self.read.table_schema();
+        if self.labels.is_some() {
+            columns.push(all.index_of(RIGHTS)?);
+        }
+        let options = TableParquetOptions {
+            global: state.config_options().execution.parquet.clone(),
+            ..TableParquetOptions::default()
+        };
+        let mut source = ParquetSource::new(self.read.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
+        let hints = self.ids.map(|ids| conditions.iter().filter_map(|c| hint(c, ids)).collect::<Vec<_>>());
+        if let Some(hint) = hints.into_iter().flatten().reduce(Expr::and) {
+            let schema = DFSchema::try_from(Arc::clone(all))?;
+            source = source.with_predicate(state.create_physical_expr(hint, &schema)?);
+        }
+        // A count of rows must not count hidden ones.
+        let rows = if self.labels.is_none() {
+            usize::try_from(files.iter().map(|(_, f)| f.rows).sum::<u64>()).map_or(Precision::Absent, Precision::Exact)
+        } else {
+            Precision::Absent
+        };
+        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(all) };
+        let group = FileGroup::new(files.iter().map(|(number, file)| partitioned(*number, file)).collect());
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, Arc::new(source))
+            .with_file_groups(group.split_files(state.config().target_partitions()))
+            .with_projection_indices(Some(columns))?
+            .with_limit(limit.filter(|_| self.labels.is_none()))
+            .with_statistics(statistics)
+            .with_expr_adapter(Some(Arc::clone(&self.adapters)))
+            .build();
+        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        match &self.labels {
+            Some(labels) => Ok(Arc::new(Guard::new(scan, Arc::clone(labels))?)),
+            None => Ok(scan),
+        }
+    }
+}
+
+fn files(snapshot: &Snapshot, table: Table, columns: &AlertColumns) -> Vec<Arc<DataFile>> {
+    snapshot.files(table, Some(&columns.survey.name)).cloned().collect()
 }
 
 /// The files that hold a row that may be seen, and the labels to guard by where they hold others as well.
@@ -111,8 +220,31 @@ fn visible(files: Vec<Arc<DataFile>>, access: &Access) -> (Vec<Arc<DataFile>>, O
     (files, hidden.then(|| Arc::new(labels.clone())))
 }
 
-fn with_commit(file_schema: SchemaRef) -> TableSchema {
-    TableSchema::builder(file_schema).with_table_partition_cols(vec![Arc::new(AlertColumns::commit_field())]).build()
+/// The column with the number of a row's file. No field of a packet can be called so.
+const FILE: &str = "_file";
+
+/// What is read for the columns of a table, the last of which is the commit.
+fn read_schema(schema: &Schema, hidden: &Fields) -> TableSchema {
+    let own = schema.fields().iter().filter(|f| f.name() != COMMIT);
+    let fields: Vec<FieldRef> = own.chain(hidden).cloned().collect();
+    let of_file = vec![AlertColumns::commit_field(), Field::new(FILE, DataType::Int64, true)];
+    TableSchema::builder(Arc::new(Schema::new(fields)))
+        .with_table_partition_cols(of_file.into_iter().map(Arc::new).collect::<Vec<_>>())
+        .build()
+}
+
+fn partitioned(number: usize, file: &DataFile) -> PartitionedFile {
+    let meta = ObjectMeta {
+        location: Path::from(file.path.as_str()),
+        last_modified: chrono::DateTime::UNIX_EPOCH,
+        size: file.bytes,
+        e_tag: None,
+        version: None,
+    };
+    let value = |number: i64| ScalarValue::Int64(Some(number));
+    let commit = i64::try_from(file.commit).unwrap_or(i64::MAX);
+    let number = i64::try_from(number).unwrap_or(i64::MAX);
+    PartitionedFile::new_from_meta(meta).with_partition_values(vec![value(commit), value(number)])
 }
 
 /// The type at a dotted path that leads through records only.
@@ -129,7 +261,7 @@ fn leaf(places: &[Place], path: &str) -> Option<DataType> {
 #[async_trait]
 impl TableProvider for FileTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(self.schema.table_schema())
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -148,47 +280,45 @@ impl TableProvider for FileTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let conditions = self.conditions(filters);
-        let files: Vec<&Arc<DataFile>> = self.files.iter().filter(|f| may_match(&conditions, f)).collect();
-        let all = self.schema.table_schema();
-        let mut columns = projection.cloned().unwrap_or_else(|| (0..all.fields().len()).collect());
+        let files: Vec<(usize, &Arc<DataFile>)> =
+            self.files.iter().enumerate().filter(|(_, f)| may_match(&conditions, f)).collect();
+        let shown = match projection {
+            Some(columns) => Arc::new(self.schema.project(columns)?),
+            None => Arc::clone(&self.schema),
+        };
         if files.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(Arc::new(all.project(&columns)?))));
+            return Ok(Arc::new(EmptyExec::new(shown)));
         }
-        if self.labels.is_some() {
-            columns.push(all.index_of(RIGHTS)?);
+        let all = self.read.table_schema();
+        let place = |name: &str| all.index_of(name);
+        let mut columns = shown.fields().iter().map(|f| place(f.name())).collect::<Result<Vec<_>, _>>()?;
+        let lists = self.wanted(&shown);
+        if lists.is_empty() {
+            return self.read(state, columns, &files, &conditions, limit);
         }
-        let options = TableParquetOptions {
-            global: state.config_options().execution.parquet.clone(),
-            ..TableParquetOptions::default()
-        };
-        let mut source = ParquetSource::new(self.schema.clone())
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
-        let hints = self.ids.map(|ids| conditions.iter().filter_map(|c| hint(c, ids)).collect::<Vec<_>>());
-        if let Some(hint) = hints.into_iter().flatten().reduce(Expr::and) {
-            let schema = DFSchema::try_from(Arc::clone(all))?;
-            source = source.with_predicate(state.create_physical_expr(hint, &schema)?);
+        let width = columns.len();
+        let hidden = Hidden { width, history: width, forced: width + 1, file: width + 2 };
+        columns.push(place(runs_column(RecordKind::History))?);
+        columns.push(place(runs_column(RecordKind::Forced))?);
+        columns.push(place(FILE)?);
+        let apart: BTreeSet<&str> = self.apart.iter().map(|list| list.column.as_str()).collect();
+        let early = early::conditions(filters, &apart, all)?;
+        for name in early.iter().flat_map(|(_, names)| names) {
+            let column = place(name)?;
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
         }
-        // A count of rows must not count hidden ones.
-        let rows = if self.labels.is_none() {
-            usize::try_from(files.iter().map(|f| f.rows).sum::<u64>()).map_or(Precision::Absent, Precision::Exact)
-        } else {
-            Precision::Absent
-        };
-        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(all) };
-        let group = FileGroup::new(files.iter().map(|f| self.partitioned(f)).collect());
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, Arc::new(source))
-            .with_file_groups(group.split_files(state.config().target_partitions()))
-            .with_projection_indices(Some(columns))?
-            .with_limit(limit.filter(|_| self.labels.is_none()))
-            .with_statistics(statistics)
-            .with_expr_adapter(Some(Arc::clone(&self.adapters)))
-            .build();
-        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
-        match &self.labels {
-            Some(labels) => Ok(Arc::new(Guard::new(scan, Arc::clone(labels))?)),
-            None => Ok(scan),
+        let limit = limit.filter(|_| early.is_empty());
+        let mut input = self.read(state, columns, &files, &conditions, limit)?;
+        if !early.is_empty() {
+            let schema = DFSchema::try_from(input.schema())?;
+            let early = early.into_iter().map(|(condition, _)| state.create_physical_expr(condition, &schema));
+            let early: Vec<Arc<dyn PhysicalExpr>> = early.collect::<Result<_>>()?;
+            input = Arc::new(FilterExec::try_new(conjunction(early), input)?);
         }
+        let parts = Parts { lists, hidden, files: Arc::clone(&self.files), readers: Arc::clone(&self.readers) };
+        Ok(Arc::new(Assemble::new(input, Arc::new(parts))?))
     }
 }
 

@@ -10,10 +10,11 @@ use noctuary_packet::schema::{RegistryId, Schema, SchemaStore};
 use noctuary_packet::survey::{Survey, Surveys};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use tokio::sync::Mutex;
 
 use crate::error::{ErrorKind, Result, StorageError};
-use crate::footers::{Footers, ParquetFile};
+use crate::footers::{Footers, ParquetFile, columns};
 use crate::location::Location;
 use crate::log::{Append, DataFile, Entry, Log, SchemaRecord, SurveyRecord};
 use crate::paths;
@@ -126,6 +127,17 @@ impl Archive {
     #[must_use]
     pub fn parquet(&self, file: &DataFile) -> ParquetFile {
         self.footers.reader(self.store(), Path::from(file.path.as_str()), file.bytes)
+    }
+
+    /// The rows of one of the archive's Parquet files.
+    ///
+    /// # Errors
+    /// When its footer cannot be read.
+    pub async fn rows(&self, file: &DataFile) -> Result<ParquetRecordBatchStreamBuilder<ParquetFile>> {
+        let mut reader = self.parquet(file);
+        let footer = reader.get_metadata(None).await?;
+        let columns = columns(file.table, footer)?;
+        Ok(ParquetRecordBatchStreamBuilder::new_with_metadata(reader, columns))
     }
 
     /// The shared part of the header of containers, by its digest.

@@ -4,20 +4,27 @@
 //! is kept with its page index, without which a selection of rows reads whole column chunks.
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Fields, Schema};
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use moka::future::Cache;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
-use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
 use crate::error::StorageError;
+use crate::log::DataFile;
+use crate::tables::Table;
 
 /// Footers are read in one request if they are no longer than this.
 const PREFETCH_BYTES: usize = 256 << 10;
@@ -61,6 +68,39 @@ impl ParquetFile {
             .await?;
         Ok(Arc::new(metadata))
     }
+}
+
+/// How the columns of a table's file are read: as Parquet itself says, since what Arrow would say once more could be
+/// damaged unnoticed; and packets with room for more than 2 GiB of them at a time.
+///
+/// # Errors
+/// When the footer is not one of a file of ours.
+pub(crate) fn columns(table: Table, footer: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata> {
+    let plain = parquet_to_arrow_schema(footer.file_metadata().schema_descr(), None)?;
+    let payload = matches!(table, Table::Packets | Table::Cutouts | Table::Quarantine);
+    let fields = plain.fields().iter().map(|field| match field.data_type() {
+        DataType::Binary if payload => Arc::new(field.as_ref().clone().with_data_type(DataType::LargeBinary)),
+        _ => Arc::clone(field),
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
+    ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new().with_schema(schema))
+}
+
+/// The batches of a file. At some damage the reader of Parquet ends the thread; here that is an error like any other.
+///
+/// # Errors
+/// When the selection does not fit the file.
+pub(crate) fn batches(
+    file: &DataFile,
+    builder: ParquetRecordBatchStreamBuilder<ParquetFile>,
+) -> crate::error::Result<BoxStream<'static, crate::error::Result<RecordBatch>>> {
+    let path = file.path.clone();
+    let batches = AssertUnwindSafe(builder.build()?).catch_unwind();
+    let told = batches.map(move |batch| match batch {
+        Ok(batch) => batch.map_err(|e| StorageError::from(e).during(format!("reading {path}"))),
+        Err(_) => Err(StorageError::damaged(format!("{path}: not what was put there"))),
+    });
+    Ok(told.boxed())
 }
 
 fn external(error: object_store::Error) -> ParquetError {

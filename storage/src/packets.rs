@@ -5,19 +5,22 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
+use noctuary_packet::apart::Recipe;
 use noctuary_packet::container::{Header, put_block_prefix};
 use noctuary_packet::frame::Frame;
 use noctuary_packet::hash::PacketHash;
 use noctuary_packet::id::Id;
+use noctuary_packet::reason::Rejection;
 use noctuary_packet::schema::{Fingerprint, RegistryId, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::RowSelection;
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use crate::access::Access;
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
+use crate::footers::batches;
 use crate::log::DataFile;
+use crate::parts::{PartFiles, Parts};
 use crate::snapshot::Snapshot;
 use crate::tables::{RIGHTS, Table};
 
@@ -128,13 +131,13 @@ pub async fn find(
 async fn find_in(
     archive: &Archive,
     snapshot: &Snapshot,
-    file: &DataFile,
+    file: &Arc<DataFile>,
     wanted: &[Id],
     access: &Access,
 ) -> Result<Vec<StoredPacket>> {
-    let builder = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?;
+    let builder = archive.rows(file).await?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", RIGHTS]);
-    let mut keys = builder.with_projection(mask).build()?;
+    let mut keys = batches(file, builder.with_projection(mask))?;
     let mut rows = Vec::new();
     let mut first = 0;
     while let Some(batch) = keys.try_next().await? {
@@ -154,42 +157,101 @@ async fn find_in(
         return Ok(Vec::new());
     }
     let selection = RowSelection::from_consecutive_ranges(rows.iter().map(|row| *row..row + 1), first);
-    read_rows(archive, snapshot, file, Some(selection)).await
+    let builder = archive.rows(file).await?;
+    let mut found_rows = batches(file, builder.with_batch_size(BATCH_ROWS).with_row_selection(selection))?;
+    let packets = Packets::of(archive, snapshot, file)?;
+    let mut found = Vec::with_capacity(rows.len());
+    while let Some(batch) = found_rows.try_next().await? {
+        for packet in packets.decode(&batch).await? {
+            found.push(packet?);
+        }
+    }
+    Ok(found)
 }
 
-/// Reads packets of a file, all or some.
-async fn read_rows(
-    archive: &Archive,
-    snapshot: &Snapshot,
-    file: &DataFile,
-    selection: Option<RowSelection>,
-) -> Result<Vec<StoredPacket>> {
-    let mut builder = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?.with_batch_size(BATCH_ROWS);
-    if let Some(selection) = selection {
-        builder = builder.with_row_selection(selection);
-    }
-    let mut batches = builder.build()?;
-    let mut packets = Vec::new();
-    while let Some(batch) = batches.try_next().await? {
-        packets.extend(decode(archive, snapshot, file, &batch).await?);
-    }
-    Ok(packets)
+/// Gives back the packets of one file.
+#[derive(Debug)]
+pub(crate) struct Packets {
+    archive: Archive,
+    file: Arc<DataFile>,
+    schema: Arc<Schema>,
+    parts: PartFiles,
+    /// All parts of the file, where they are held in memory.
+    whole: Option<Parts>,
 }
 
-/// The packets of a batch of the table.
-pub(crate) async fn decode(
-    archive: &Archive,
-    snapshot: &Snapshot,
-    file: &DataFile,
-    batch: &RecordBatch,
-) -> Result<Vec<StoredPacket>> {
+impl Packets {
+    /// Prepares for a file of packets of a snapshot.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Damaged`] if its schema is not in the archive.
+    pub fn of(archive: &Archive, snapshot: &Snapshot, file: &Arc<DataFile>) -> Result<Self> {
+        let schema = file.schema.as_deref().and_then(Fingerprint::from_hex).and_then(|f| snapshot.schemas().get(f));
+        let schema =
+            schema.ok_or_else(|| StorageError::damaged(format!("{}: its schema is not in the archive", file.path)))?;
+        let parts = PartFiles::of(snapshot, file, schema);
+        let (archive, file, schema) = (archive.clone(), Arc::clone(file), Arc::clone(schema));
+        Ok(Self { archive, file, schema, parts, whole: None })
+    }
+
+    /// The same for most of the file's packets: their parts are read once, where memory allows it. Parts that cannot
+    /// be read are found out with the packets that they are of.
+    pub async fn whole(mut self) -> Self {
+        if self.parts.are_small() {
+            self.whole = Parts::load(&self.archive, &self.schema, &self.parts, None).await.ok();
+        }
+        self
+    }
+
+    /// The packets of a batch of the file; of each that cannot be put together, why.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Damaged`] if the columns are not those of packets.
+    pub async fn decode(&self, batch: &RecordBatch) -> Result<Vec<Result<StoredPacket>>> {
+        let rows = rows(&self.archive, &self.file, &self.schema, batch).await?;
+        let named: Vec<&Recipe> = rows.iter().filter_map(|(_, recipe)| recipe.as_ref()?.as_ref().ok()).collect();
+        let some = match &self.whole {
+            Some(_) => None,
+            None => Some(Parts::load(&self.archive, &self.schema, &self.parts, Some(&named)).await),
+        };
+        let mut packets = Vec::with_capacity(rows.len());
+        for (packet, recipe) in &rows {
+            let recipe = match recipe {
+                None => {
+                    packets.push(Ok(packet.clone()));
+                    continue;
+                }
+                Some(Err(why)) => Err(why.to_string()),
+                Some(Ok(recipe)) => Ok(recipe),
+            };
+            let datum = match (recipe, &self.whole, &some) {
+                (Err(why), _, _) => Err(why),
+                (Ok(recipe), Some(parts), _) | (Ok(recipe), None, Some(Ok(parts))) => {
+                    parts.datum(&packet.datum, recipe).map_err(str::to_owned)
+                }
+                // Something of one of them cannot be read; which of them it is, is found out one by one.
+                (Ok(recipe), _, _) => {
+                    let own = Parts::load(&self.archive, &self.schema, &self.parts, Some(&[recipe])).await;
+                    let datum = own.map(|parts| parts.datum(&packet.datum, recipe).map_err(str::to_owned));
+                    datum.unwrap_or_else(|why| Err(why.to_string()))
+                }
+            };
+            packets.push(datum.map(|datum| StoredPacket { datum, ..packet.clone() }).map_err(|why| {
+                StorageError::damaged(format!(
+                    "the packet of alert {} (revision {}) in {} cannot be put together: {why}; run `noctuary verify`",
+                    packet.alert, packet.revision, self.file.path
+                ))
+            }));
+        }
+        Ok(packets)
+    }
+}
+
+/// A row of the table: the packet with what is left of its datum, and what fills the holes; `None` if it is whole.
+type Row = (StoredPacket, Option<Result<Recipe, Rejection>>);
+
+async fn rows(archive: &Archive, file: &DataFile, schema: &Arc<Schema>, batch: &RecordBatch) -> Result<Vec<Row>> {
     let damaged = |what: &str| StorageError::damaged(format!("{}: {what}", file.path));
-    let schema = file
-        .schema
-        .as_deref()
-        .and_then(Fingerprint::from_hex)
-        .and_then(|f| snapshot.schemas().get(f))
-        .ok_or_else(|| damaged("its schema is not in the archive"))?;
     let column = |name: &str| batch.column_by_name(name).ok_or_else(|| damaged(&format!("no column {name}")));
     let ids = ids(batch, file)?;
     let revisions = column("_revision")?.as_primitive_opt::<Int32Type>().ok_or_else(|| damaged("_revision"))?;
@@ -200,6 +262,7 @@ pub(crate) async fn decode(
     let headers = text(batch, "_header", file)?;
     let syncs = column("_sync")?.as_fixed_size_binary_opt().ok_or_else(|| damaged("_sync"))?;
     let datums = column("_datum")?.as_binary_opt::<i64>().ok_or_else(|| damaged("_datum"))?;
+    let holes = column("_holes")?.as_binary_opt::<i64>().ok_or_else(|| damaged("_holes"))?;
     let mut packets = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         let frame = match frames.value(row) {
@@ -214,7 +277,8 @@ pub(crate) async fn decode(
             "bare" => Frame::Bare,
             other => return Err(damaged(&format!("a frame of kind {other:?}"))),
         };
-        packets.push(StoredPacket {
+        let recipe = holes.is_valid(row).then(|| Recipe::decode(holes.value(row)));
+        let packet = StoredPacket {
             survey: file.survey.clone().unwrap_or_default(),
             alert: ids.get(row),
             revision: revisions.value(row),
@@ -224,7 +288,8 @@ pub(crate) async fn decode(
             datum: datums.value(row).to_vec(),
             hash: PacketHash(hashes.value(row).try_into().map_err(|_| damaged("a digest of another length"))?),
             commit: file.commit,
-        });
+        };
+        packets.push((packet, recipe));
     }
     Ok(packets)
 }

@@ -8,6 +8,12 @@ use crate::tables::Table;
 pub const LOG: &str = "_log";
 /// Folder of checkpoints of the log.
 pub const CHECKPOINTS: &str = "_checkpoints";
+/// Folder of writer schemas.
+pub const SCHEMAS: &str = "_schemas";
+/// Folder of mappings of surveys.
+pub const SURVEYS: &str = "_surveys";
+/// Folder of headers of containers.
+pub const HEADERS: &str = "_headers";
 
 /// Digits of a version in a name, so that names sort as versions do.
 const DIGITS: usize = 12;
@@ -39,27 +45,29 @@ pub fn checkpoint_version(path: &Path) -> Option<u64> {
 /// `_schemas/FINGERPRINT-TEXT.avsc`: one object per text, so that better descriptions can follow.
 #[must_use]
 pub fn schema(fingerprint: &str, text_hash: &str) -> Path {
-    Path::from(format!("_schemas/{}-{}.avsc", head(fingerprint, 16), head(text_hash, 8)))
+    Path::from(format!("{SCHEMAS}/{}-{}.avsc", head(fingerprint, 16), head(text_hash, 8)))
 }
 
 /// `_surveys/NAME-TEXT.toml`
 #[must_use]
 pub fn survey(name: &str, text_hash: &str) -> Path {
-    Path::from(format!("_surveys/{name}-{}.toml", head(text_hash, 8)))
+    Path::from(format!("{SURVEYS}/{name}-{}.toml", head(text_hash, 8)))
 }
 
 /// `_headers/HASH.bin`: the header of object container files without its marker.
 #[must_use]
 pub fn header(hash: &str) -> Path {
-    Path::from(format!("_headers/{hash}.bin"))
+    Path::from(format!("{HEADERS}/{hash}.bin"))
 }
 
-/// `alerts/lsst/RUN-0003.parquet`; tables that belong to no survey lie directly in their folder.
+/// `alerts/lsst/RUN-0003.parquet`, or `sources/lsst/RUN-0003-prvDiaSources.parquet` where a group has files for several
+/// kinds of records; tables that belong to no survey lie directly in their folder.
 #[must_use]
-pub fn data(table: Table, survey: Option<&str>, group: &str) -> Path {
-    match survey {
-        Some(survey) => Path::from(format!("{table}/{survey}/{group}.parquet")),
-        None => Path::from(format!("{table}/{group}.parquet")),
+pub fn data(table: Table, survey: Option<&str>, group: &str, record: Option<&str>) -> Path {
+    let folder = survey.map_or_else(|| table.to_string(), |survey| format!("{table}/{survey}"));
+    match record {
+        Some(record) => Path::from(format!("{folder}/{group}-{record}.parquet")),
+        None => Path::from(format!("{folder}/{group}.parquet")),
     }
 }
 

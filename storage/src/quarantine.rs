@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
+use crate::footers::batches;
 use crate::ingest::{IngestOptions, Report, Retry};
 use crate::log::DataFile;
 use crate::packets::text;
@@ -89,8 +89,7 @@ pub async fn retry(archive: &Archive, ids: Option<&[String]>, options: &IngestOp
 }
 
 async fn read_file(archive: &Archive, snapshot: &Snapshot, file: &DataFile) -> Result<Vec<Quarantined>> {
-    let builder = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?.with_batch_size(64);
-    let mut batches = builder.build()?;
+    let mut batches = batches(file, archive.rows(file).await?.with_batch_size(64))?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
         rows.extend(decode(file, &batch, snapshot.released())?);

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use noctuary_packet::schema::{Schema as PacketSchema, Shape};
+use noctuary_packet::Columns;
+use noctuary_packet::apart::RecordKind;
+use noctuary_packet::schema::{NodeId, Schema as PacketSchema, Shape};
 use noctuary_packet::survey::Survey;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, ConvertedType, Encoding, Type as PhysicalType, ZstdLevel};
@@ -21,10 +23,32 @@ pub enum Table {
     Alerts,
     /// One row per packet, in the same order: what is needed to give the packet back.
     Packets,
+    /// One row per distinct source record, of triggers and of histories.
+    Sources,
+    /// One row per distinct record of forced photometry.
+    Forced,
+    /// One row per object that was loaded without packets.
+    Objects,
+    /// One row per distinct piece of an image.
+    Cutouts,
     /// One row per source, visit, night and schema of a commit: what was received and what became of it.
     Ledger,
     /// One row per packet that was refused.
     Quarantine,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Alerts,
+        Self::Packets,
+        Self::Sources,
+        Self::Forced,
+        Self::Objects,
+        Self::Cutouts,
+        Self::Ledger,
+        Self::Quarantine,
+    ];
 }
 
 impl fmt::Display for Table {
@@ -32,6 +56,10 @@ impl fmt::Display for Table {
         f.write_str(match self {
             Self::Alerts => "alerts",
             Self::Packets => "packets",
+            Self::Sources => "sources",
+            Self::Forced => "forced",
+            Self::Objects => "objects",
+            Self::Cutouts => "cutouts",
             Self::Ledger => "ledger",
             Self::Quarantine => "quarantine",
         })
@@ -97,6 +125,75 @@ pub fn alert_keys(ids: IdTypes) -> Fields {
     ])
 }
 
+/// Columns of the files of `alerts` that say which rows a list of records is, instead of the list itself: the first
+/// row of a run and its length, for every run, in `sources` or `forced` of the same group.
+#[must_use]
+pub fn alert_lists() -> Fields {
+    let runs = || DataType::List(Arc::new(Field::new("item", DataType::Int32, true)));
+    [RecordKind::History, RecordKind::Forced]
+        .map(|kind| Field::new(runs_column(kind), runs(), true))
+        .into_iter()
+        .collect()
+}
+
+/// The column of [`alert_lists`] for records of a kind.
+#[must_use]
+pub fn runs_column(kind: RecordKind) -> &'static str {
+    match kind {
+        RecordKind::History => "_history",
+        RecordKind::Forced => "_forced",
+    }
+}
+
+/// The table of records of a kind.
+#[must_use]
+pub fn table_of(kind: RecordKind) -> Table {
+    match kind {
+        RecordKind::History => Table::Sources,
+        RecordKind::Forced => Table::Forced,
+    }
+}
+
+/// The key columns of `sources` and `forced`, which stand before the record's own.
+#[must_use]
+pub fn record_keys(ids: IdTypes) -> Fields {
+    Fields::from(vec![
+        Field::new("_anchor", DataType::Int64, true),
+        Field::new("_object", ids.object.data_type(), true),
+        Field::new("_origin", DataType::Utf8, true),
+        Field::new(RIGHTS, DataType::Utf8, true),
+    ])
+}
+
+/// The columns of the records at a path of a schema, which are those of a file with that [`record`]; NaN is kept in
+/// them. `None` if there are no records.
+///
+/// [`record`]: crate::log::DataFile::record
+#[must_use]
+pub fn record_columns(schema: &Arc<PacketSchema>, record: &str) -> Option<Fields> {
+    record_node(schema, record).map(|node| Columns::exact(schema, node).fields())
+}
+
+/// The record at a path of a schema, or the record that is an item of the list there.
+#[must_use]
+pub fn record_node(schema: &PacketSchema, record: &str) -> Option<NodeId> {
+    let node = schema.find(record)?;
+    let node = if let Shape::Array(item) = schema.node(node).shape { item } else { node };
+    matches!(schema.node(node).shape, Shape::Record(_)).then_some(node)
+}
+
+/// The columns of `cutouts`: bytes as they are, or numbers.
+#[must_use]
+pub fn cutout_columns() -> SchemaRef {
+    let list = |of| DataType::List(Arc::new(Field::new("item", of, true)));
+    Arc::new(Schema::new(vec![
+        Field::new("kind", DataType::Utf8, true),
+        Field::new("bytes", DataType::LargeBinary, true),
+        Field::new("singles", list(DataType::Float32), true),
+        Field::new("doubles", list(DataType::Float64), true),
+    ]))
+}
+
 /// The columns of `packets`.
 #[must_use]
 pub fn packet_columns(ids: IdTypes) -> SchemaRef {
@@ -110,6 +207,7 @@ pub fn packet_columns(ids: IdTypes) -> SchemaRef {
         Field::new("_header", DataType::Utf8, true),
         Field::new("_sync", DataType::FixedSizeBinary(16), true),
         Field::new("_datum", DataType::LargeBinary, true),
+        Field::new("_holes", DataType::Binary, true),
     ]))
 }
 
@@ -129,6 +227,7 @@ pub fn ledger_columns() -> SchemaRef {
         count("quarantined"),
         count("revisions"),
         count("flagged"),
+        count("inline"),
         count("bytes"),
         Field::new("note", DataType::Utf8, true),
     ]))
@@ -160,6 +259,8 @@ pub const ROW_GROUP_ROWS: usize = 131_072;
 const PAGE_ROWS: usize = 2_000;
 /// Packets are stored in pages of about this many bytes: what has to be read to get one of them.
 const PAYLOAD_PAGE_BYTES: usize = 1 << 20;
+/// Image planes are stored in pages of about this many bytes: larger ones save little, and have to be read whole.
+const PLANES_PAGE_BYTES: usize = 256 << 10;
 /// While data is hot, time matters more than the last percent.
 const HOT_ZSTD_LEVEL: i32 = 3;
 
@@ -177,14 +278,14 @@ pub fn writer_properties(table: Table, schema: &Schema) -> Result<WriterProperti
         .set_statistics_enabled(EnabledStatistics::None)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(if table == Table::Alerts { 1_024 } else { 8 })
-        .set_data_page_size_limit(PAYLOAD_PAGE_BYTES);
+        .set_write_batch_size(if matches!(table, Table::Packets | Table::Quarantine) { 8 } else { 1_024 })
+        .set_data_page_size_limit(if table == Table::Cutouts { PLANES_PAGE_BYTES } else { PAYLOAD_PAGE_BYTES });
     let parquet = ArrowSchemaConverter::new().convert(schema)?;
     for column in parquet.columns() {
         let path = column.path().clone();
         let top = path.parts().first().map(String::as_str).unwrap_or_default();
         let is_key = path.parts().len() == 1 && (top.starts_with('_') || table == Table::Ledger);
-        if is_key && !matches!(top, "_datum" | "_sha256" | "_sync") {
+        if is_key && !matches!(top, "_datum" | "_holes" | "_sha256" | "_sync") {
             properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
         }
         properties = match column.physical_type() {

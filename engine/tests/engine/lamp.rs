@@ -27,6 +27,10 @@ scale = "tai"
 visit = ["glow.visit"]
 [night]
 utc_offset_hours = 0.0
+[records]
+trigger = ["glow"]
+history = ["trail"]
+object = ["body"]
 [rights]
 levels = ["public", "private"]
 fields = ["access"]

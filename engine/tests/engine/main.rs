@@ -7,10 +7,14 @@
 mod make;
 
 mod answers;
+mod apart;
+mod beacon;
 mod joins;
 mod lamp;
+mod objects;
 mod pruning;
 mod reads;
+mod records;
 mod rights;
 mod shape;
 mod support;

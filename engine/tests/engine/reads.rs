@@ -1,7 +1,11 @@
 //! Only what is used is read.
 
+use arrow::array::RecordBatch;
+use futures::TryStreamExt;
+
+use crate::beacon::{self, Beacon, Sight};
 use crate::make::{Value, framed, lsst_datum, lsst_packet};
-use crate::support::{cost, empty, one, session, take};
+use crate::support::{ask, cost, empty, limited, one, session, take};
 
 /// Alerts with a history of some length and the record of an object.
 fn with_history(id: i64) -> Vec<u8> {
@@ -73,4 +77,75 @@ async fn leaves_cost_what_they_hold() {
     }
     assert_eq!(cost(&session, "SELECT count(*) FROM lsst.alerts").await.0, 0);
     assert_eq!(one(&session, "SELECT count(*) FROM lsst.alerts").await, "2000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_lists_come_in_portions() {
+    let archive = beacon::archive().await;
+    let sight = |id: i64, n: i64| Sight { time: (id * 1_000 + n) as f64, flux: Some(n as f64), level: n, haze: 1.0 };
+    let of = |id: i64| Beacon { seen: Some((0..200).map(|n| sight(id, n)).collect()), ..Beacon::new(1, id) };
+    take(&archive, "long", (1..=900).map(|id| of(id).packet()).collect(), 1 << 30).await;
+    let session = session(&archive).await;
+    let rows = session.sql("SELECT seen, beaconId FROM alerts").await.unwrap();
+    let batches: Vec<RecordBatch> = rows.try_collect().await.unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 900);
+    assert!(batches.iter().all(|b| b.num_rows() <= 400), "{:?}", batches.iter().map(RecordBatch::num_rows).max());
+    let unnested = "SELECT beaconId, unnest(seen) AS s FROM alerts";
+    for (sql, answer) in [
+        ("SELECT sum(cardinality(seen)) FROM alerts".to_owned(), "180000"),
+        (format!("SELECT sum(s.level) FROM ({unnested})"), "17910000"),
+        (format!("SELECT count(*) FROM ({unnested}) WHERE s.time = beaconId * 1000 + s.level"), "180000"),
+        ("SELECT seen[7].time FROM alerts WHERE beaconId = 612".to_owned(), "612006.0"),
+    ] {
+        assert_eq!(one(&session, &sql).await, answer, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_costs_what_is_used_of_it() {
+    let archive = beacon::archive().await;
+    let sight = |id: i64, n: i64| {
+        let noise = ((id * 7_919 + n * 104_729) as f64).sin();
+        Sight { time: noise * 1e4, flux: Some(noise), level: (id * 31 + n * n) % 1_009, haze: f64::from(noise as f32) }
+    };
+    let of = |id: i64| Beacon {
+        seen: Some((0..40).map(|n| sight(id, n)).collect()),
+        closed: id % 2 == 0,
+        ..Beacon::new(1, id)
+    };
+    let colour = |id: i64| format!("{:.15}", (id as f64).sin());
+    let packet = |id: i64| of(id).packet_with(&[("flash.colour", colour(id).as_str().into())]);
+    take(&archive, "many", (1..=2_000).map(packet).collect(), 1 << 30).await;
+    for access in ["all", "public"] {
+        let session = limited(&archive, access.parse().unwrap()).await;
+        let (whole, _) = cost(&session, "SELECT seen FROM alerts").await;
+        let (flash, _) = cost(&session, "SELECT flash, seen FROM alerts").await;
+        for (sql, most) in [
+            ("SELECT unnest(seen)['flux'] FROM alerts", whole * 2 / 5),
+            ("SELECT seen[2]['level'] FROM alerts", whole / 3),
+            ("SELECT max(s['flux']) FROM (SELECT unnest(seen) AS s FROM alerts)", whole * 2 / 5),
+            ("SELECT beaconId, array_length(seen) FROM alerts", whole / 20),
+            ("SELECT count(*) FROM alerts WHERE seen IS NOT NULL", whole / 20),
+            ("SELECT count(*) FROM (SELECT unnest(seen) FROM alerts)", whole / 20),
+            ("SELECT sum(flash['flux']) FROM alerts WHERE array_length(seen) > 3", whole / 20),
+            // Lists of other alerts are not read.
+            ("SELECT seen FROM alerts WHERE beaconId = 77", whole / 10),
+            ("SELECT seen FROM alerts WHERE flash['flux'] = 38.5", whole / 10),
+            ("SELECT seen FROM alerts WHERE flash['flux'] = 38.5 AND seen IS NOT NULL", whole / 10),
+            ("SELECT seen FROM alerts WHERE beaconId < 40 AND 1 / beaconId >= 0", whole / 3),
+            // Other records are still read by their leaves.
+            ("SELECT flash['flux'], seen FROM alerts", whole + (flash - whole) / 2),
+            ("SELECT flash['ra'] FROM alerts WHERE array_length(seen) > 3 AND flash['dec'] < 40", (flash - whole) / 2),
+            ("SELECT seen FROM alerts WHERE flash['tower'] IS NOT NULL", whole + (flash - whole) / 2),
+        ] {
+            let (bytes, _) = cost(&session, sql).await;
+            assert!(bytes <= most, "{access}: {sql} read {bytes}, {most} at most; {whole} for all, {flash} with flash");
+        }
+    }
+    let explained =
+        ask(&session(&archive).await, "EXPLAIN SELECT flash['flux'], seen FROM alerts WHERE beaconId < 9").await;
+    let plan = explained.iter().find(|row| row[0] == "physical_plan").unwrap();
+    assert!(plan[1].contains("ListsExec: seen") && plan[1].contains("FilterExec"), "{}", plan[1]);
+    let explained = ask(&session(&archive).await, "EXPLAIN ANALYZE SELECT array_length(seen) FROM alerts").await;
+    assert!(explained[0][1].contains("ListsExec: seen (lengths)"), "{}", explained[0][1]);
 }

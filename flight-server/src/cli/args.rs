@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
 use super::{
-    cutout, demo, get, ingest, ledger, log, nights, quarantine, questions, schema, serve, simulate, sql, survey, verify,
+    cutout, demo, get, ingest, ledger, load, log, nights, quarantine, questions, schema, serve, simulate, sql, stats,
+    survey, verify,
 };
 use crate::bytesize::ByteSize;
 use crate::config::Given;
@@ -83,6 +84,7 @@ pub enum Command {
     Demo(demo::DemoArgs),
     Simulate(Box<simulate::SimulateArgs>),
     Ingest(ingest::IngestArgs),
+    Load(load::LoadArgs),
     Sql(sql::SqlArgs),
     Questions(questions::QuestionsArgs),
     Get(get::GetArgs),
@@ -92,6 +94,7 @@ pub enum Command {
     Quarantine(quarantine::QuarantineArgs),
     Schema(schema::SchemaArgs),
     Survey(survey::SurveyArgs),
+    Stats(stats::StatsArgs),
     Verify(verify::VerifyArgs),
     Log(log::LogArgs),
     Rollback(log::RollbackArgs),

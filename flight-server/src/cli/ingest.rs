@@ -142,7 +142,11 @@ pub fn summary(report: &Report) -> String {
     ] {
         grid.row([name.to_owned(), count.to_string()]);
     }
-    for (name, count) in [("stored as revisions", counts.revisions), ("stored and flagged", counts.flagged)] {
+    for (name, count) in [
+        ("stored as revisions", counts.revisions),
+        ("stored and flagged", counts.flagged),
+        ("stored whole, not in parts", counts.inline),
+    ] {
         if count > 0 {
             grid.row([name.to_owned(), count.to_string()]);
         }

@@ -82,8 +82,8 @@ fn sql(args: &LedgerArgs) -> String {
     let note = if args.by == By::Source { ", max(note) AS note" } else { "" };
     format!(
         "SELECT {keys}, sum(received) AS received, sum(stored) AS stored, sum(duplicate) AS duplicate, \
-         sum(quarantined) AS quarantined, sum(revisions) AS revisions, sum(flagged) AS flagged, sum(bytes) AS bytes{note} \
-         FROM archive.ledger WHERE {} GROUP BY {keys} ORDER BY {keys}",
+         sum(quarantined) AS quarantined, sum(revisions) AS revisions, sum(flagged) AS flagged, \
+         sum(inline) AS inline, sum(bytes) AS bytes{note} FROM archive.ledger WHERE {} GROUP BY {keys} ORDER BY {keys}",
         wanted.join(" AND ")
     )
 }

@@ -6,6 +6,7 @@ mod demo;
 mod get;
 mod ingest;
 mod ledger;
+mod load;
 mod log;
 mod nights;
 mod quarantine;
@@ -15,6 +16,7 @@ mod schema;
 mod serve;
 mod simulate;
 mod sql;
+mod stats;
 mod survey;
 mod verify;
 
@@ -94,6 +96,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(config, args).await,
         Command::Simulate(args) => simulate::run(config, args).await,
         Command::Ingest(args) => ingest::run(config, args).await,
+        Command::Load(args) => load::run(config, args).await,
         Command::Sql(args) => sql::run(config, args).await,
         Command::Questions(args) => questions::run(config, args).await,
         Command::Get(args) => get::run(config, args).await,
@@ -103,6 +106,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Quarantine(args) => quarantine::run(config, args).await,
         Command::Schema(args) => schema::run(config, args).await,
         Command::Survey(args) => survey::run(config, args).await,
+        Command::Stats(args) => stats::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
         Command::Log(args) => log::run(config, args).await,
         Command::Rollback(args) => log::roll_back(config, args).await,

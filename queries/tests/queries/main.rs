@@ -9,6 +9,7 @@ mod make;
 mod filters;
 mod functions;
 mod lightcurve;
+mod lists;
 mod plain;
 #[path = "../../../storage/packet/tests/packet/sent.rs"]
 #[allow(dead_code, reason = "the reader of real packets is shared with the tests of packets")]

@@ -58,9 +58,6 @@ impl Columns {
     #[must_use]
     pub fn fields(&self) -> Fields {
         let fields = self.record_fields(self.root);
-        if self.exact {
-            return fields;
-        }
         fields.iter().map(|f| f.as_ref().clone().with_name(Self::path(f.name()))).collect()
     }
 

@@ -203,14 +203,25 @@ fn bytes_of(accepted: &Accepted) -> i64 {
 
 impl TallyKey {
     fn of(place: &Place, accepted: &Accepted) -> Self {
+        Self::of_source(place.source.url.clone(), accepted)
+    }
+
+    fn of_source(source: String, accepted: &Accepted) -> Self {
         Self {
-            source: place.source.url.clone(),
+            source,
             survey: Some(accepted.resolved.survey.name.clone()),
             schema: Some(accepted.resolved.schema.label()),
             night: accepted.keys.night.map(|n| n.0),
             visit: accepted.keys.visit,
             note: None,
         }
+    }
+}
+
+impl TallyKey {
+    /// The row of the ledger that counts a stored packet.
+    pub fn of_row(row: &StoredRow) -> Self {
+        Self::of_source(row.source.url.clone(), &row.accepted)
     }
 }
 

@@ -13,10 +13,10 @@ use moka::future::Cache;
 use noctuary_packet::hash::PacketHash;
 use noctuary_packet::id::Id;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
+use crate::footers::batches;
 use crate::log::DataFile;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
@@ -124,10 +124,9 @@ impl KnownAlerts {
 
 /// Reads the ids and digests of a file.
 pub(super) async fn load(archive: &Archive, file: &Arc<DataFile>) -> Result<Arc<Digests>> {
-    let reader = archive.parquet(file);
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await?;
+    let builder = archive.rows(file).await?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", "_sha256"]);
-    let mut batches = builder.with_projection(mask).build()?;
+    let mut batches = batches(file, builder.with_projection(mask))?;
     let mut digests = Digests::new();
     while let Some(batch) = batches.try_next().await? {
         let damaged = || StorageError::damaged(format!("{} has no ids and digests", file.path));

@@ -4,26 +4,33 @@
 //! sources -> reader (thread)          pieces: files, tar members, container blocks
 //!         -> examine (all cores)      frame, schema, walk, keys, SHA-256
 //!         -> known (in order)         new, revision or duplicate
-//!         -> build and put (cores)    columns, packets, ledger, quarantine as Parquet
+//!         -> build (cores)            packets taken apart: records, pieces, rests; columns; all as Parquet
+//!         -> prove and put (cores)    every packet put together again from those files, and compared
 //!         -> commit (in order)        one log entry: files, counts and source positions together
 //! ```
 //!
 //! Each stage keeps the order of the one before, and a commit ends where the number of bytes says, so that a run that
 //! was stopped and repeated makes the same commits as one that was not.
 
+mod apart;
 mod batch;
 mod build;
 mod builders;
 mod examine;
 mod item;
 mod known;
+mod packets;
+mod pieces;
 mod pipeline;
 mod progress;
+mod proof;
 mod reader;
+mod records;
 mod resolve;
 mod retry;
 mod source;
 mod stats;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +42,8 @@ pub use pipeline::ingest;
 pub use progress::Progress;
 pub(crate) use retry::Retry;
 pub use source::Source;
+pub(crate) use source::id_of_file;
+pub(crate) use stats::{cell_of, range};
 
 use crate::log::Counts;
 

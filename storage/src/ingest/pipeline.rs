@@ -204,6 +204,7 @@ impl Run {
         }
         let name = format!("{}-{number:06}", self.name);
         let built = self.builders.build(batch, name, now).await?;
+        let counts = Counts { inline: built.inline, ..counts };
         let mut entry = self.put(built, now, counts, moves).await?;
         entry.released = released;
         Ok(Ready { entry, ids, as_of, reasons, refused_sources })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
+use noctuary_packet::apart::Anatomy;
 use noctuary_packet::container::Header;
 use noctuary_packet::decode::Decoder;
 use noctuary_packet::hash::PacketHash;
@@ -21,7 +22,16 @@ pub(crate) struct Resolved {
     pub keys: KeyReader,
     /// Places of the cutouts, which do not become columns.
     pub cutouts: Vec<NodeId>,
+    /// What packets are taken apart into.
+    pub anatomy: Anatomy,
     pub ids: IdTypes,
+}
+
+impl Resolved {
+    /// Survey and schema, as the log names them.
+    pub fn of(&self) -> (&str, Fingerprint) {
+        (&self.survey.name, self.schema.fingerprint())
+    }
 }
 
 /// Answers that are remembered. A survey has a handful of schemas; garbage can look like any number.
@@ -103,6 +113,7 @@ impl Resolver {
             survey: Arc::clone(survey),
             keys: KeyReader::new(survey, schema),
             cutouts,
+            anatomy: Anatomy::new(survey, schema),
             ids: id_types(survey, schema),
         }))
     }

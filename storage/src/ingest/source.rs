@@ -157,13 +157,22 @@ fn folder(folder: &Path, found: &mut Inputs) {
 fn file(path: PathBuf, found: &mut Inputs) {
     match readable(&path) {
         Ok(meta) => {
-            let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-            let mark = format!("{}-{}", meta.len(), modified.map_or(0, |t| t.as_nanos()));
-            let id = SourceId { url: url_of(&path), mark };
+            let id = id_of(&path, &meta);
             found.inputs.push(Input { id, from: From::File(path), size: Some(meta.len()) });
         }
         Err(e) => found.refused.push((url_of(&path), format!("the file cannot be read ({e})"))),
     }
+}
+
+fn id_of(path: &Path, meta: &std::fs::Metadata) -> SourceId {
+    let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+    SourceId { url: url_of(path), mark: format!("{}-{}", meta.len(), modified.map_or(0, |t| t.as_nanos())) }
+}
+
+/// What a file is called as a source.
+pub(crate) fn id_of_file(path: &Path) -> std::io::Result<SourceId> {
+    let path = path.canonicalize()?;
+    Ok(id_of(&path, &std::fs::metadata(&path)?))
 }
 
 /// A file that cannot be opened is refused and not taken for an empty one, so that it is read once it can be.

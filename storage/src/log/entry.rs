@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::tables::Table;
 
+/// The first format that is read for ever.
+pub const FIRST_FORMAT: u32 = 2;
 /// The format that this program writes. Readers refuse a higher one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One commit: everything it changes becomes visible with it, or nothing does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,8 +78,12 @@ pub struct DataFile {
     /// Fingerprint of the schema of its rows, whole, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
-    /// Alerts and packets of a group are the same rows in the same order.
+    /// Alerts and packets of a group are the same rows in the same order; their records and pieces are rows of the
+    /// group's other files.
     pub group: String,
+    /// In `sources` and `forced`: where records of its columns stand in a packet, a list or a single record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
     /// Its name in the archive.
     pub path: String,
     /// Length of the file.
@@ -153,7 +159,7 @@ pub struct SourceMove {
     pub complete: bool,
 }
 
-/// Sums. `received = stored + duplicate + quarantined`; revisions and flagged are among the stored.
+/// Sums. `received = stored + duplicate + quarantined`; revisions, flagged and inline are among the stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Packets that came.
@@ -168,6 +174,9 @@ pub struct Counts {
     pub revisions: i64,
     /// Stored packets that are odd.
     pub flagged: i64,
+    /// Stored packets that are kept whole, because they could not be put together again from their parts.
+    #[serde(default)]
+    pub inline: i64,
     /// Transmitted bytes of what came.
     pub bytes: i64,
 }
@@ -187,6 +196,7 @@ impl Counts {
         self.quarantined += other.quarantined;
         self.revisions += other.revisions;
         self.flagged += other.flagged;
+        self.inline += other.inline;
         self.bytes += other.bytes;
     }
 }

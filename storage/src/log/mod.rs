@@ -11,7 +11,9 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
-pub use entry::{Counts, DataFile, Entry, FORMAT, FileStats, SchemaRecord, SourceId, SourceMove, SurveyRecord};
+pub use entry::{
+    Counts, DataFile, Entry, FIRST_FORMAT, FORMAT, FileStats, SchemaRecord, SourceId, SourceMove, SurveyRecord,
+};
 
 use crate::error::{Result, StorageError};
 use crate::paths;
@@ -144,6 +146,12 @@ struct Format {
 }
 
 fn readable(what: &str, format: u32) -> Result<()> {
+    if format < FIRST_FORMAT {
+        return Err(StorageError::invalid(format!(
+            "the {what} has format {format}, from before the format was settled; take the packets that it was made of \
+             into a new archive"
+        )));
+    }
     if format > FORMAT {
         return Err(StorageError::invalid(format!(
             "the {what} has format {format}, this program reads up to {FORMAT}; use a newer noctuary"

@@ -6,11 +6,11 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Date32Type, Int64Type};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use super::Check;
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
+use crate::footers::batches;
 use crate::log::{Counts, DataFile};
 use crate::packets::text;
 use crate::snapshot::Snapshot;
@@ -67,7 +67,7 @@ struct LedgerRow {
 }
 
 async fn rows(archive: &Archive, file: &DataFile) -> Result<Vec<LedgerRow>> {
-    let mut batches = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?.build()?;
+    let mut batches = batches(file, archive.rows(file).await?)?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
         let damaged = |name: &str| StorageError::damaged(format!("no column {name}"));
@@ -95,9 +95,9 @@ async fn rows(archive: &Archive, file: &DataFile) -> Result<Vec<LedgerRow>> {
 }
 
 async fn nights(archive: &Archive, file: &DataFile, nights: &mut ByNight) -> Result<()> {
-    let builder = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?;
+    let builder = archive.rows(file).await?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), ["_night"]);
-    let mut batches = builder.with_projection(mask).build()?;
+    let mut batches = batches(file, builder.with_projection(mask))?;
     while let Some(batch) = batches.try_next().await? {
         let column = batch.column_by_name("_night").and_then(|c| c.as_primitive_opt::<Date32Type>());
         for night in column.ok_or_else(|| StorageError::damaged("no column _night"))? {

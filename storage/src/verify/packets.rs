@@ -12,13 +12,13 @@ use noctuary_packet::schema::Fingerprint;
 use noctuary_packet::survey::KeyReader;
 use object_store::ObjectStoreExt;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use super::{Check, VerifyOptions, VerifyProgress, of_night};
 use crate::archive::Archive;
 use crate::error::Result;
+use crate::footers::batches;
 use crate::log::DataFile;
-use crate::packets::{BATCH_ROWS, StoredPacket, decode, ids, text};
+use crate::packets::{BATCH_ROWS, Packets, StoredPacket, ids, text};
 use crate::snapshot::Snapshot;
 use crate::tables::{RIGHTS, Table};
 
@@ -67,30 +67,32 @@ pub(super) async fn check(
         let alerts = snapshot.files(Table::Alerts, file.survey.as_deref()).find(|f| f.group == file.group);
         let outcome = group(archive, snapshot, file, alerts, options, every, &mut counter, &mut checks, &mut seen);
         if let Err(e) = outcome.await {
-            checks.exact.fail(format!("{} cannot be read ({e}): {}", file.path, affected(file)));
+            checks.exact.fail(format!("{} cannot be read ({e}): {}", file.path, affected(snapshot, file)));
         }
     }
     for file in &snapshot.state.files {
-        bytes_of(archive, file, &mut checks.files).await;
+        bytes_of(archive, snapshot, file, &mut checks.files).await;
         progress.did(file.bytes);
     }
     vec![checks.files, checks.exact, checks.aligned, checks.once, checks.rights]
 }
 
-/// Which packets a damaged file holds.
-fn affected(file: &DataFile) -> String {
-    let range = file.stats.alert.as_ref().map_or_else(String::new, |(from, to)| format!(", alerts {from} to {to}"));
+/// Which packets a damaged file holds, or parts of which.
+fn affected(snapshot: &Snapshot, file: &DataFile) -> String {
+    let packets = || snapshot.files(Table::Packets, file.survey.as_deref()).find(|f| f.group == file.group);
+    let range = file.stats.alert.as_ref().or_else(|| packets()?.stats.alert.as_ref());
+    let range = range.map_or_else(String::new, |(from, to)| format!(", of alerts {from} to {to}"));
     format!("{} rows of {}{range}", file.rows, file.table)
 }
 
-async fn bytes_of(archive: &Archive, file: &DataFile, check: &mut Check) {
+async fn bytes_of(archive: &Archive, snapshot: &Snapshot, file: &DataFile, check: &mut Check) {
     let path = file.path.as_str().into();
     let bytes = async { archive.store().get(&path).await?.bytes().await };
     match bytes.await {
         Ok(bytes) => check.hold(crate::checksum::of(&bytes) == file.checksum, || {
-            format!("{} is damaged: {}", file.path, affected(file))
+            format!("{} is damaged: {}", file.path, affected(snapshot, file))
         }),
-        Err(e) => check.hold(false, || format!("{} cannot be read ({e}): {}", file.path, affected(file))),
+        Err(e) => check.hold(false, || format!("{} cannot be read ({e}): {}", file.path, affected(snapshot, file))),
     }
 }
 
@@ -98,7 +100,7 @@ async fn bytes_of(archive: &Archive, file: &DataFile, check: &mut Check) {
 async fn group(
     archive: &Archive,
     snapshot: &Snapshot,
-    file: &DataFile,
+    file: &Arc<DataFile>,
     alerts: Option<&Arc<DataFile>>,
     options: &VerifyOptions,
     every: u64,
@@ -114,11 +116,12 @@ async fn group(
     let schema = file.schema.as_deref().and_then(Fingerprint::from_hex).and_then(|f| snapshot.schemas().get(f));
     let survey = file.survey.as_deref().and_then(|s| snapshot.survey(s));
     let keys = schema.zip(survey).map(|(schema, survey)| KeyReader::new(survey, schema));
-    let reader = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?.with_batch_size(BATCH_ROWS);
-    let mut batches = reader.build()?;
+    let reader = archive.rows(file).await?.with_batch_size(BATCH_ROWS);
+    let mut batches = batches(file, reader)?;
+    let packets = Packets::of(archive, snapshot, file)?.whole().await;
     let mut row = 0;
     while let Some(batch) = batches.try_next().await? {
-        for packet in decode(archive, snapshot, file, &batch).await? {
+        for packet in packets.decode(&batch).await? {
             let beside = rows.get(row);
             row += 1;
             *counter += 1;
@@ -127,8 +130,13 @@ async fn group(
             {
                 continue;
             }
-            one(&packet, beside, keys.as_ref(), checks);
-            seen.take(file, &packet, &mut checks.once);
+            match packet {
+                Ok(packet) => {
+                    one(&packet, beside, keys.as_ref(), checks);
+                    seen.take(file, &packet, &mut checks.once);
+                }
+                Err(why) => checks.exact.hold(false, || why.to_string()),
+            }
         }
     }
     checks.aligned.hold(row == rows.len(), || format!("{} and {} differ in length", file.path, alerts.path));
@@ -155,10 +163,10 @@ fn one(packet: &StoredPacket, beside: Option<&AlertRow>, keys: Option<&KeyReader
 }
 
 async fn alert_rows(archive: &Archive, file: &DataFile) -> Result<Vec<AlertRow>> {
-    let builder = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await?;
+    let builder = archive.rows(file).await?;
     let wanted = ["_alert", "_revision", RIGHTS, "_night", "_sha256"];
     let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
-    let mut batches = builder.with_projection(mask).build()?;
+    let mut batches = batches(file, builder.with_projection(mask))?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
         let damaged = |name: &str| crate::error::StorageError::damaged(format!("{}: no column {name}", file.path));

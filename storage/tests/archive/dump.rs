@@ -7,7 +7,6 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use noctuary_storage::quarantine::{self, Quarantined};
 use noctuary_storage::{Archive, Snapshot, Table};
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 /// Everything but names of runs and times of commits.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub async fn rows(archive: &Archive, snapshot: &Snapshot, table: Table) -> Vec<B
 pub async fn batches(archive: &Archive, snapshot: &Snapshot, table: Table) -> Vec<RecordBatch> {
     let mut all = Vec::new();
     for file in snapshot.files(table, None) {
-        let reader = ParquetRecordBatchStreamBuilder::new(archive.parquet(file)).await.unwrap();
+        let reader = archive.rows(file).await.unwrap();
         let found: Vec<RecordBatch> = reader.build().unwrap().try_collect().await.unwrap();
         assert_eq!(found.iter().map(RecordBatch::num_rows).sum::<usize>() as u64, file.rows, "{}", file.path);
         all.extend(found);

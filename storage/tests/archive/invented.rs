@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use noctuary_packet::schema::{RegistryId, Schema};
 use noctuary_storage::packets::find;
 use noctuary_storage::{Access, Table};
@@ -84,15 +84,20 @@ async fn every_field_of_an_unknown_survey_becomes_a_column() {
     let [alerts] = &batches(&archive, &snapshot, Table::Alerts).await[..] else { panic!("one file") };
     let own: Vec<_> =
         alerts.schema().fields().iter().map(|f| f.name().clone()).filter(|n| !n.starts_with('_')).collect();
-    // The picture is an image, not a column.
-    assert_eq!(own, ["alertName", "star", "seen", "before", "mood", "extras"]);
+    // The picture is an image, not a column, and what was seen before are rows of their own.
+    assert_eq!(own, ["alertName", "star", "seen", "mood", "extras"]);
     let seen = alerts.column_by_name("seen").unwrap().as_struct();
     assert!(seen.column_by_name("light").unwrap().is_null(0), "NaN is null");
     assert_eq!(seen.column_by_name("access").unwrap().as_string::<i32>().value(0), "open");
     let mood = alerts.column_by_name("mood").unwrap().as_struct();
     assert_eq!(mood.column_by_name("long").unwrap().as_primitive::<Int64Type>().value(0), 4);
     assert!(mood.column_by_name("string").unwrap().is_null(0));
-    assert_eq!(alerts.column_by_name("before").unwrap().as_list::<i32>().value(0).len(), 3);
+    let before = alerts.column_by_name("_history").unwrap().as_list::<i32>().value(0);
+    assert_eq!(before.as_primitive::<Int32Type>().values(), &[0, 3]);
+    let sources = rows(&archive, &snapshot, Table::Sources).await;
+    let history: Vec<_> = sources.iter().filter(|row| row["_origin"] == "history").collect();
+    assert_eq!(history.iter().map(|row| row["when"].as_str()).collect::<Vec<_>>(), ["1.0", "2.0", "3.0"]);
+    assert!(history.iter().all(|row| row["_object"] == "star-0" && row["_rights"] == "sealed"), "{history:?}");
     assert_eq!(alerts.column_by_name("extras").unwrap().as_map().value(0).len(), 1);
 }
 

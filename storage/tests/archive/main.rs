@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod apart;
 mod bad_containers;
 mod bad_input;
 mod bad_sources;
 mod crash;
 mod dump;
 mod fencing;
+mod format;
 mod invented;
+mod load;
 mod make;
 mod real;
 mod rights;

@@ -29,31 +29,54 @@ pub struct RecordList {
 #[derive(Debug, Clone)]
 pub struct Anatomy {
     schema: Arc<Schema>,
+    trigger: Option<NodeId>,
     lists: Vec<RecordList>,
     images: Vec<NodeId>,
 }
 
 impl Anatomy {
-    /// Reads a survey's mapping for a schema. Lists whose items are not records are left where they are.
+    /// Reads a survey's mapping for a schema. Lists are those of records that are fields of the packet itself; what
+    /// the mapping names deeper inside, or of other things than records, is left where it is.
     #[must_use]
     pub fn new(survey: &Survey, schema: &Arc<Schema>) -> Self {
         let list = |paths: &[String], kind| {
-            let list = paths.iter().find_map(|path| schema.find(path))?;
+            let list = paths.iter().filter(|path| !path.contains('.')).find_map(|path| schema.find(path))?;
             let Shape::Array(record) = schema.node(list).shape else { return None };
             matches!(schema.node(record).shape, Shape::Record(_)).then_some(RecordList { kind, list, record })
         };
         let lists =
             [list(&survey.records.history, RecordKind::History), list(&survey.records.forced, RecordKind::Forced)];
+        let is_record = |node: &NodeId| matches!(schema.node(*node).shape, Shape::Record(_));
+        let trigger = survey.records.trigger.iter().find_map(|path| schema.find(path)).filter(is_record);
         let images = survey.cutout_nodes(schema).into_iter().map(|(_, node)| node);
         // The length of a fixed is not written, so there is nothing to be saved by a hole.
         let images = images.filter(|node| matches!(schema.node(*node).shape, Shape::Bytes)).collect();
-        Self { schema: Arc::clone(schema), lists: lists.into_iter().flatten().collect(), images }
+        Self { schema: Arc::clone(schema), trigger, lists: lists.into_iter().flatten().collect(), images }
     }
 
     /// The schema.
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    /// The record of the source that caused the alert.
+    #[must_use]
+    pub fn trigger(&self) -> Option<NodeId> {
+        self.trigger
+    }
+
+    /// The list of records of a kind.
+    #[must_use]
+    pub fn list(&self, kind: RecordKind) -> Option<&RecordList> {
+        self.lists.iter().find(|list| list.kind == kind)
+    }
+
+    /// Where the records at a node stand in a packet: the path of their list, or their own.
+    #[must_use]
+    pub fn path(&self, record: NodeId) -> String {
+        let list = self.lists.iter().find(|list| list.record == record).map_or(record, |list| list.list);
+        self.schema.node(list).path.to_string()
     }
 
     /// Lists whose records become rows.

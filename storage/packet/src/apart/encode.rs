@@ -11,6 +11,7 @@ use arrow::datatypes::{
     TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
 };
 
+use crate::columns::Columns;
 use crate::cursor::put_long;
 use crate::reason::{Reason, Rejection};
 use crate::schema::{NodeId, Schema, Shape};
@@ -36,7 +37,7 @@ impl RecordEncoder {
         let fields = fields
             .iter()
             .map(|field| {
-                let encode = Encode::new(schema, field.node, batch.column_by_name(&field.name));
+                let encode = Encode::new(schema, field.node, batch.column_by_name(&Columns::path(&field.name)));
                 encode.ok_or_else(|| {
                     let what = "cannot be written from columns";
                     Rejection::new(Reason::NotColumns, what)

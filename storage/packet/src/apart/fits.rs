@@ -15,15 +15,23 @@ const CARD: usize = 80;
 pub enum Kind {
     /// The blocks of a header.
     Header,
-    /// The values of an image or table, each of so many bytes, big endian.
-    Values {
-        /// Bytes of a value: 1, 2, 4 or 8.
-        width: usize,
-    },
+    /// The values of an image or table, big endian.
+    Values(Number),
     /// What fills up the last block.
     Padding,
     /// What cannot be read as FITS: the rest of the file.
     Other,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    /// A whole number.
+    Whole,
+    /// A float of 32 bits.
+    Single,
+    /// A float of 64 bits.
+    Double,
 }
 
 /// One piece.
@@ -54,7 +62,7 @@ pub fn pieces(file: &[u8]) -> Vec<Piece> {
         let padding = values.saturating_add(header.data).min(file.len());
         let end = values.saturating_add(header.data.next_multiple_of(BLOCK)).min(file.len());
         add(Kind::Header, at..values);
-        add(Kind::Values { width: header.width }, values..padding);
+        add(Kind::Values(header.number), values..padding);
         add(Kind::Padding, padding..end);
         at = end;
     }
@@ -64,8 +72,7 @@ pub fn pieces(file: &[u8]) -> Vec<Piece> {
 struct Header {
     /// Bytes of its blocks.
     length: usize,
-    /// Bytes of a value.
-    width: usize,
+    number: Number,
     /// Bytes of the values behind it, without padding.
     data: usize,
 }
@@ -76,20 +83,26 @@ fn header(bytes: &[u8], first: bool) -> Option<Header> {
     if !bytes.starts_with(begins) {
         return None;
     }
-    let (mut width, mut axes, mut groups, mut parameters) = (None, Vec::new(), 1, 0);
+    let (mut bits, mut axes, mut groups, mut parameters) = (None, Vec::new(), 1, 0);
     for (number, card) in bytes.chunks_exact(CARD).enumerate() {
         let (key, value) = card.split_at(8);
         let key = key.trim_ascii_end();
         if key == b"END" {
             let length = ((number + 1) * CARD).next_multiple_of(BLOCK);
             let values = if axes.is_empty() { 0 } else { axes.iter().copied().try_fold(1, usize::checked_mul)? };
-            let width = width.filter(|_| length <= bytes.len())?;
+            let bits: i64 = bits.filter(|_| length <= bytes.len())?;
+            let number = match bits {
+                -32 => Number::Single,
+                -64 => Number::Double,
+                _ => Number::Whole,
+            };
+            let width = usize::try_from(bits.unsigned_abs()).ok()? / 8;
             let data = values.checked_add(parameters)?.checked_mul(groups)?.checked_mul(width)?;
-            return Some(Header { length, width, data });
+            return Some(Header { length, number, data });
         }
         let number = || integer(value.strip_prefix(b"= ")?);
         match key {
-            b"BITPIX" => width = Some(usize::try_from(number()?.unsigned_abs()).ok()? / 8).filter(|w| *w > 0),
+            b"BITPIX" => bits = Some(number()?).filter(|bits| bits.unsigned_abs() >= 8),
             b"NAXIS" => axes = vec![1; usize::try_from(number()?).ok().filter(|n| *n < 1_000)?],
             b"PCOUNT" => parameters = usize::try_from(number()?).ok()?,
             b"GCOUNT" => groups = usize::try_from(number()?).ok()?,
@@ -141,11 +154,11 @@ mod tests {
         let found: Vec<_> = pieces(&file).into_iter().map(|p| (p.kind, p.span.len())).collect();
         let expected = [
             (Kind::Header, 2_880),
-            (Kind::Values { width: 4 }, 3_600),
+            (Kind::Values(Number::Single), 3_600),
             (Kind::Padding, 2_160),
             (Kind::Header, 2_880),
             (Kind::Header, 2_880),
-            (Kind::Values { width: 8 }, 240),
+            (Kind::Values(Number::Double), 240),
             (Kind::Padding, 2_640),
         ];
         assert_eq!(found, expected);

@@ -41,6 +41,12 @@ impl<'r> Rebuild<'r> {
         put(&mut self.out);
     }
 
+    /// Puts an empty list or an image of no bytes where one stood before byte `at` of the rest.
+    pub fn nothing(&mut self, at: usize) {
+        self.up_to(at);
+        self.out.push(0);
+    }
+
     /// The datum.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {

@@ -15,8 +15,10 @@ pub struct Apart<'d> {
     pub rest: Vec<u8>,
     /// What was cut out, in the order of the datum.
     pub cuts: Vec<Cut<'d>>,
-    /// Parts that are still in the rest, because their writer wrote them in another way than the usual.
-    pub left: usize,
+    /// Parts that are still in the rest: lists without records, and what its writer wrote in another way than the usual.
+    pub left: Vec<Part<'d>>,
+    /// The trigger, which stays in the rest.
+    pub trigger: Option<&'d [u8]>,
 }
 
 /// One piece that was cut out.
@@ -31,7 +33,7 @@ pub struct Cut<'d> {
 /// What was cut out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part<'d> {
-    /// The records of a list that is not empty, each with its own bytes.
+    /// The records of a list, each with its own bytes.
     Records {
         /// Which of [`Anatomy::lists`].
         list: usize,
@@ -52,24 +54,26 @@ pub enum Part<'d> {
 /// # Errors
 /// As [`walk`].
 pub fn take_apart<'d>(anatomy: &Anatomy, datum: &'d [u8]) -> Result<Apart<'d>, Rejection> {
-    let mut spans = Spans { anatomy, found: Vec::new(), open: None, left: 0 };
+    let mut spans = Spans { anatomy, found: Vec::new(), open: None, trigger: None };
     walk(anatomy.schema(), datum, &mut spans)?;
-    let Spans { found, left, .. } = spans;
-    let mut apart = Apart { rest: Vec::with_capacity(4096), cuts: Vec::with_capacity(found.len()), left };
+    let Spans { found, trigger, .. } = spans;
+    let (rest, cuts, left) = (Vec::with_capacity(4096), Vec::with_capacity(found.len()), Vec::new());
+    let mut apart = Apart { rest, cuts, left, trigger: trigger.map(|span| &datum[span]) };
     let mut done = 0;
     for Found { span, part } in found {
-        let part = match part {
-            Inside::Records { list, records } if is_one_block(datum, &span, &records) => {
-                Part::Records { list, records: records.into_iter().map(|r| &datum[r]).collect() }
-            }
-            Inside::Image { image, bytes } if is_length(datum, span.start, bytes.start, bytes.len()) => {
-                Part::Image { image, bytes: &datum[bytes] }
-            }
-            _ => {
-                apart.left += 1;
-                continue;
+        let (usual, part) = match part {
+            Inside::Records { list, records } => (
+                is_one_block(datum, &span, &records),
+                Part::Records { list, records: records.into_iter().map(|r| &datum[r]).collect() },
+            ),
+            Inside::Image { image, bytes } => {
+                (is_length(datum, span.start, bytes.start, bytes.len()), Part::Image { image, bytes: &datum[bytes] })
             }
         };
+        if !usual {
+            apart.left.push(part);
+            continue;
+        }
         apart.rest.extend_from_slice(&datum[done..span.start]);
         done = span.end;
         apart.cuts.push(Cut { at: apart.rest.len(), part });
@@ -99,7 +103,7 @@ struct Spans<'a> {
     found: Vec<Found>,
     /// The list that the walk is in; what lies inside its records goes with them.
     open: Option<(usize, Vec<Range<usize>>)>,
-    left: usize,
+    trigger: Option<Range<usize>>,
 }
 
 struct Found {
@@ -134,16 +138,19 @@ impl Visitor for Spans<'_> {
     }
 
     fn leave(&mut self, node: NodeId, span: Range<usize>) {
-        let Some((list, records)) = &mut self.open else { return };
+        let Some((list, records)) = &mut self.open else {
+            if self.anatomy.trigger() == Some(node) {
+                self.trigger = Some(span);
+            }
+            return;
+        };
         let kind = &self.anatomy.lists()[*list];
         if node == kind.record {
             records.push(span);
         } else if node == kind.list {
             let (list, records) = (*list, std::mem::take(records));
             self.open = None;
-            if !records.is_empty() {
-                self.found.push(Found { span, part: Inside::Records { list, records } });
-            }
+            self.found.push(Found { span, part: Inside::Records { list, records } });
         }
     }
 }

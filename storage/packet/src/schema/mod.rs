@@ -260,6 +260,26 @@ impl Schema {
         Some(self.unwrap_nullable(at).0)
     }
 
+    /// True if the values of two places are written alike: the same shapes in the same order under the same names.
+    #[must_use]
+    pub fn alike(&self, a: NodeId, b: NodeId) -> bool {
+        let (a, b) = (self.node(a), self.node(b));
+        let all = |a: &[NodeId], b: &[NodeId]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.alike(*a, *b));
+        a.logical == b.logical
+            && match (&a.shape, &b.shape) {
+                (Shape::Array(a), Shape::Array(b)) | (Shape::Map(a), Shape::Map(b)) => self.alike(*a, *b),
+                (Shape::Union(a), Shape::Union(b)) => all(a, b),
+                (Shape::Record(a), Shape::Record(b)) => {
+                    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.name == b.name && self.alike(a.node, b.node))
+                }
+                (Shape::Fixed(a), Shape::Fixed(b)) => a == b,
+                (Shape::Enum(a), Shape::Enum(b)) => a == b,
+                // A record that contains itself is like no other.
+                (Shape::Recursion(_), _) => false,
+                (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+            }
+    }
+
     /// The null branch of the union that a node is a branch of, if there is one.
     pub(crate) fn null_beside(&self, id: NodeId) -> Option<NodeId> {
         let is_null = |branch: &&NodeId| matches!(self.node(**branch).shape, Shape::Null);

@@ -165,6 +165,9 @@ pub struct Records {
     /// The object.
     #[serde(default)]
     pub object: Vec<String>,
+    /// Records of a body of the Solar System: not one of several, but each that a schema has.
+    #[serde(default)]
+    pub solar: Vec<String>,
 }
 
 /// Names of the fields, in the trigger and in history alike, that make a light curve.

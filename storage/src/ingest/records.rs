@@ -1,0 +1,74 @@
+//! The files of distinct records.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Schema;
+use noctuary_packet::decode::Decoder;
+use noctuary_packet::survey::AlertKeys;
+
+use super::apart::{Record, Records};
+use super::batch::StoredRow;
+use super::build::{ids, not_as_walked, portions};
+use super::resolve::Resolved;
+use super::stats;
+use crate::error::Result;
+use crate::files::{File, file, writer};
+use crate::log::FileStats;
+use crate::tables::{record_keys, table_of};
+
+impl Records<'_> {
+    /// The file of these records: keys, and columns that say every bit of them.
+    ///
+    /// # Errors
+    /// When records of packets that have been walked cannot be put in columns.
+    pub fn file(&self, resolved: &Resolved, packets: &[StoredRow], group: &str) -> Result<File> {
+        let table = table_of(self.kind);
+        // The portions of a file are decoded one at a time.
+        let mut decoder = Decoder::exact(&resolved.schema, self.node, self.rows.len()).map_err(not_as_walked)?;
+        let mut fields: Vec<_> = record_keys(resolved.ids).iter().cloned().collect();
+        fields.extend(decoder.arrow_schema().fields().iter().cloned());
+        let schema = Arc::new(Schema::new(fields));
+        let mut writer = writer(table, &schema)?;
+        for range in portions(&self.rows, |record| record.bytes.len()) {
+            let rows = &self.rows[range];
+            for record in rows {
+                decoder.push(record.bytes).map_err(not_as_walked)?;
+            }
+            let keys = |record: &Record<'_>| -> &AlertKeys { &packets[record.packet].accepted.keys };
+            let rights = |record: &Record<'_>| resolved.survey.rights.label(record.rights);
+            let mut columns: Vec<ArrayRef> = vec![
+                Arc::new(rows.iter().map(|r| stats::cell(keys(r))).collect::<Int64Array>()),
+                ids(resolved.ids.object, rows.iter().map(|r| keys(r).object.as_ref())),
+                Arc::new(rows.iter().map(|r| Some(r.origin.name())).collect::<StringArray>()),
+                Arc::new(rows.iter().map(|r| Some(rights(r))).collect::<StringArray>()),
+            ];
+            columns.extend(decoder.finish().map_err(not_as_walked)?.columns().iter().cloned());
+            writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
+        }
+        let stats = self.stats(resolved, packets);
+        let path = resolved.anatomy.path(self.node);
+        Ok(file(table, Some(resolved.of()), group, Some(path), self.rows.len(), stats, writer.into_inner()?))
+    }
+
+    fn stats(&self, resolved: &Resolved, packets: &[StoredRow]) -> FileStats {
+        let mut stats = FileStats::default();
+        for record in &self.rows {
+            let label = resolved.survey.rights.label(record.rights);
+            *stats.rights.entry(label.to_owned()).or_default() += 1;
+        }
+        // All records of a packet have its keys.
+        let mut holders: Vec<usize> = self.rows.iter().map(|record| record.packet).collect();
+        holders.dedup();
+        let keys = || holders.iter().map(|at| &packets[*at].accepted.keys);
+        stats.object = stats::range(keys().filter_map(|k| k.object.clone()));
+        stats.healpix_29 = stats::range(keys().filter_map(stats::cell));
+        if keys().any(|k| k.object.is_none()) {
+            stats.with_nulls.push("_object".to_owned());
+        }
+        if keys().any(|k| stats::cell(k).is_none()) {
+            stats.with_nulls.push("_anchor".to_owned());
+        }
+        stats
+    }
+}
