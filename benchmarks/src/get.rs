@@ -49,7 +49,7 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
             .to_owned(),
     );
     eprintln!("  nights in order");
-    let order = process::step(&arguments(&["nights"], &[archive.clone()]))?;
+    let order = process::step(&arguments(&["nights"], std::slice::from_ref(&archive)))?;
     if order.packets != taken.packets {
         return Err(Failure(format!("{} packets of {} came back", order.packets, taken.packets)));
     }

@@ -41,7 +41,7 @@ pub(crate) struct Held {
 }
 
 /// The lists that some of these files hold apart.
-pub(crate) fn of_files(snapshot: &Snapshot, columns: &AlertColumns, files: &[Arc<DataFile>]) -> Vec<Apart> {
+pub(crate) fn of_files(snapshot: &Snapshot, columns: &AlertColumns, files: &[Arc<DataFile>]) -> Vec<Arc<Apart>> {
     let by_fingerprint: BTreeMap<String, (usize, Anatomy)> = columns
         .schemas
         .iter()
@@ -82,7 +82,7 @@ pub(crate) fn of_files(snapshot: &Snapshot, columns: &AlertColumns, files: &[Arc
             apart[known].files[at] = Some(Held { kind, records: records.cloned() });
         }
     }
-    apart
+    apart.into_iter().map(Arc::new).collect()
 }
 
 fn of_list(schema: &Schema, file: &DataFile) -> bool {

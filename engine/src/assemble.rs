@@ -42,7 +42,7 @@ use futures::{TryStreamExt, stream};
 use noctuary_packet::apart::RecordKind;
 use noctuary_storage::log::DataFile;
 
-use crate::apart::Held;
+use crate::apart::Apart;
 use crate::gather::{Records, Source, blank, damaged};
 use crate::merge::Kind;
 use crate::reader::Readers;
@@ -60,8 +60,8 @@ pub(crate) struct Wanted {
     pub(crate) item: Kind,
     /// Nothing is looked at but how long the lists are.
     pub(crate) lengths: bool,
-    /// For every file of alerts: where its records are.
-    pub(crate) files: Vec<Option<Held>>,
+    /// Where the records are.
+    pub(crate) apart: Arc<Apart>,
 }
 
 /// Where the input has what lists are made by.
@@ -257,13 +257,13 @@ impl Maker {
     }
 
     async fn list(&self, wanted: &Wanted, file: usize, batch: &RecordBatch) -> Result<Option<List>> {
-        let Some(held) = wanted.files.get(file).and_then(Option::as_ref) else { return Ok(None) };
+        let Some(held) = wanted.apart.files.get(file).and_then(Option::as_ref) else { return Ok(None) };
         let hidden = &self.parts.hidden;
         let column = batch.column(match held.kind {
             RecordKind::History => hidden.history,
             RecordKind::Forced => hidden.forced,
         });
-        // Where no packet has a list, and in archives of format 1, the column of the list itself says so.
+        // Where no packet has a list, the column of the list is what it should be.
         if column.null_count() == column.len() {
             return Ok(None);
         }
@@ -302,7 +302,7 @@ impl Maker {
         for alert in alerts.clone() {
             count += list.runs.length(alert);
             let end = i32::try_from(count);
-            ends.push(end.map_err(|_| DataFusionError::Execution("a list has too many records".into()))?);
+            ends.push(end.map_err(|_| DataFusionError::ResourcesExhausted("lists of too many records".into()))?);
         }
         let values = match &list.records {
             Some(records) if count > 0 => {

@@ -215,7 +215,13 @@ fn of_survey(
     for (name, paths, meaning) in
         [("objects", &records.object, Paths::First), ("ssobjects", &records.solar, Paths::All)]
     {
-        if let Some(view) = of_records(name, &columns, Arc::clone(&alerts), paths, meaning)? {
+        if let Some(mut view) = of_records(name, &columns, Arc::clone(&alerts), paths, meaning)? {
+            if name == "objects"
+                && let Some(own) = RecordColumns::of_loaded_objects(snapshot, &columns)
+            {
+                let loaded = FileTable::records(snapshot, &columns, &own, Arc::clone(readers), access, prune);
+                view = view.with_loaded(Arc::new(loaded), survey)?;
+            }
             add(name, view.provider, view.described);
         }
     }

@@ -29,6 +29,7 @@ impl AlertColumns {
     pub(crate) fn of(snapshot: &Snapshot, survey: &Arc<Survey>) -> Self {
         let mut schemas: Vec<Arc<Schema>> =
             snapshot.stored_schemas(&survey.name).into_iter().map(|(schema, _)| schema).collect();
+        schemas.extend(snapshot.loaded_schemas(&survey.name).cloned());
         // A stable sort of the reversed order: of schemas that state no version, the last to come is the newest.
         schemas.reverse();
         schemas.sort_by_key(|s| std::cmp::Reverse(version_key(s)));

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::functions::core::expr_fn::{coalesce, get_field};
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ident};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident, lit};
 use noctuary_packet::Columns;
 use noctuary_packet::schema::{NodeId, Schema, Shape};
+use noctuary_packet::survey::Survey;
 use noctuary_storage::tables::{COMMIT, alert_keys};
 
 use crate::catalog::ALERTS;
@@ -100,6 +102,32 @@ pub(crate) fn of_records(
         .build()?;
     let described = describe::table(name, &keys, described);
     Ok(Some(View { provider: Arc::new(ViewTable::new(plan, None)), described }))
+}
+
+impl View {
+    /// The same with the rows of objects that no alert told of. What only an alert has, its id among it, is null in
+    /// them; their position is that of their record.
+    ///
+    /// # Errors
+    /// As [`of_records`].
+    pub(crate) fn with_loaded(self, loaded: Arc<dyn TableProvider>, survey: &Survey) -> Result<Self> {
+        let (own, wanted) = (loaded.schema(), self.provider.schema());
+        let last = |paths: &[String]| paths.iter().filter_map(|p| p.rsplit('.').next()).map(str::to_owned).next();
+        let selected = wanted.fields().iter().map(|field| {
+            let from = match field.name().as_str() {
+                "_ra" => last(&survey.position.ra),
+                "_dec" => last(&survey.position.dec),
+                name => Some(name.to_owned()),
+            };
+            let there = from.filter(|name| own.column_with_name(name).is_some());
+            let value = there.map_or_else(|| lit(ScalarValue::Null), |name| ident(name));
+            cast(value, field.data_type().clone()).alias(field.name())
+        });
+        let selected: Vec<Expr> = selected.collect();
+        let rows = LogicalPlanBuilder::scan("loaded", provider_as_source(loaded), None)?.project(selected)?.build()?;
+        let plan = LogicalPlanBuilder::scan("told", provider_as_source(self.provider), None)?.union(rows)?.build()?;
+        Ok(Self { provider: Arc::new(ViewTable::new(plan, None)), described: self.described })
+    }
 }
 
 /// The fields of records as columns. Where the records are one that lies at several places, fields of one name and type

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use noctuary_packet::apart::{Anatomy, RecordKind};
 use noctuary_packet::schema::NodeId;
-use noctuary_storage::Snapshot;
 use noctuary_storage::tables::{IdTypes, record_columns, record_keys, record_node, table_of};
+use noctuary_storage::{Snapshot, Table};
 
 use crate::columns::AlertColumns;
 use crate::merge::{Place, merge, places};
@@ -18,8 +18,8 @@ use crate::merge::{Place, merge, places};
 /// What the records of a kind look like.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordColumns {
-    /// Their kind.
-    pub(crate) kind: RecordKind,
+    /// The table that they are rows of.
+    pub(crate) table: Table,
     /// Of every schema of the alerts, the records that are rows here.
     pub(crate) records: Vec<Vec<NodeId>>,
     /// The records' own columns.
@@ -33,7 +33,7 @@ impl RecordColumns {
         let files = || snapshot.files(table_of(kind), Some(&alerts.survey.name));
         let stored: BTreeSet<(Option<&str>, Option<&str>)> =
             files().map(|f| (f.schema.as_deref(), f.record.as_deref())).collect();
-        let mut columns = Self { kind, records: Vec::new(), places: Vec::new() };
+        let mut columns = Self { table: table_of(kind), records: Vec::new(), places: Vec::new() };
         for (at, schema) in alerts.schemas.iter().enumerate() {
             let anatomy = Anatomy::new(&alerts.survey, schema);
             let list = anatomy.list(kind).map(|list| list.record);
@@ -60,6 +60,22 @@ impl RecordColumns {
         };
         let unknown = alerts.schemas.is_empty() && mapped.is_some();
         (unknown || !columns.places.is_empty()).then_some(columns)
+    }
+
+    /// The columns of objects that were loaded without packets; `None` if there are none.
+    pub(crate) fn of_loaded_objects(snapshot: &Snapshot, alerts: &AlertColumns) -> Option<Self> {
+        let mut columns = Self { table: Table::Objects, records: Vec::new(), places: Vec::new() };
+        for (at, schema) in alerts.schemas.iter().enumerate() {
+            let fingerprint = schema.fingerprint().to_hex();
+            let files = snapshot.files(Table::Objects, Some(&alerts.survey.name));
+            let own = files.filter(|file| file.schema.as_deref() == Some(fingerprint.as_str()));
+            let paths: BTreeSet<&str> = own.filter_map(|file| file.record.as_deref()).collect();
+            for path in &paths {
+                merge(&mut columns.places, places(&record_columns(schema, path).unwrap_or_default(), at));
+            }
+            columns.records.push(paths.iter().filter_map(|path| record_node(schema, path)).collect());
+        }
+        (!columns.places.is_empty()).then_some(columns)
     }
 
     /// The columns that files hold, as SQL names them.

@@ -71,7 +71,7 @@ impl Runs {
     }
 }
 
-/// Skipping fewer rows than this costs more than reading them.
+/// Skipping so few rows costs more than reading them.
 const GAP: usize = 16;
 
 /// Rows of a file, each once and in the order of the file.
@@ -83,14 +83,15 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// The rows of these runs and what lies close between them; all rows of the file if they are most.
+    /// The rows of these runs and what lies close between them, which is never more than these; all rows of the file if
+    /// they are most.
     pub(crate) fn of(mut runs: Vec<Range<usize>>, all: usize) -> Self {
         runs.retain(|run| !run.is_empty());
         runs.sort_unstable_by_key(|run| run.start);
         let mut merged: Vec<Range<usize>> = Vec::new();
         for run in runs {
             match merged.last_mut() {
-                Some(last) if run.start <= last.end.saturating_add(GAP) => last.end = last.end.max(run.end),
+                Some(last) if run.start <= last.end + GAP.min(run.len()) => last.end = last.end.max(run.end),
                 _ => merged.push(run),
             }
         }
@@ -173,8 +174,9 @@ mod tests {
         }
         assert_eq!(rows.place(999), None);
         assert_eq!(rows.selection(1_000).unwrap().row_count(), 7);
-        // What lies close between is read with them.
-        assert_eq!(Rows::of(vec![0..1, GAP..GAP + 1], 1_000).count(), GAP + 1);
+        // What lies close between is read with them, if it is not more than they are.
+        assert_eq!(Rows::of(vec![0..1, 5..20], 1_000).count(), 20);
+        assert_eq!(Rows::of(vec![0..1, 5..6], 1_000).count(), 2);
         let most = Rows::of(vec![0..400, 400..800], 1_000);
         assert_eq!((most.count(), most.selection(1_000)), (1_000, None));
         assert_eq!(Rows::of(Vec::new(), 0).count(), 0);

@@ -23,7 +23,7 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use noctuary_packet::apart::RecordKind;
 use noctuary_storage::log::DataFile;
-use noctuary_storage::tables::{COMMIT, IdTypes, RIGHTS, alert_lists, runs_column, table_of};
+use noctuary_storage::tables::{COMMIT, IdTypes, RIGHTS, alert_lists, runs_column};
 use noctuary_storage::{Access, Snapshot, Table};
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -46,8 +46,9 @@ use crate::records::RecordColumns;
 pub(crate) struct FileTable {
     /// What questions see.
     schema: SchemaRef,
-    /// What is read: beside it some columns of files that no question sees.
+    /// What is read: beside it columns of files that no question sees.
     read: TableSchema,
+    /// These columns.
     hidden: Fields,
     files: Arc<[Arc<DataFile>]>,
     readers: Arc<Readers>,
@@ -55,7 +56,7 @@ pub(crate) struct FileTable {
     keys: Arc<KeyNames>,
     ids: Option<IdTypes>,
     /// Lists that files hold apart.
-    apart: Arc<[Apart]>,
+    apart: Arc<[Arc<Apart>]>,
     /// Columns of such lists of which nothing but the lengths is used.
     lengths: BTreeSet<String>,
     /// Labels of the rows that may be seen; `None` if none is hidden.
@@ -92,7 +93,7 @@ impl FileTable {
         access: &Access,
         prune: bool,
     ) -> Self {
-        let (files, labels) = visible(files(snapshot, table_of(columns.kind), alerts), access);
+        let (files, labels) = visible(files(snapshot, columns.table, alerts), access);
         let adapters = Arc::new(AdapterFactory::exact(Arc::new(columns.places.clone())));
         let plain = Self::plain(columns.file_schema(alerts.ids), files, readers);
         // DataFusion asks no adapter where a file has the very columns of its table, and NaN would show: so the table
@@ -152,7 +153,7 @@ impl FileTable {
                 _ => None,
             };
             let item = less.unwrap_or_else(|| apart.item.clone());
-            Some(Wanted { column, item, lengths: self.lengths.contains(field.name()), files: apart.files.clone() })
+            Some(Wanted { column, item, lengths: self.lengths.contains(field.name()), apart: Arc::clone(apart) })
         };
         columns.fields().iter().enumerate().filter_map(wanted).collect()
     }
@@ -309,12 +310,13 @@ impl TableProvider for FileTable {
                 columns.push(column);
             }
         }
+        // So many rows are to pass, and not so many to be looked at.
         let limit = limit.filter(|_| early.is_empty());
         let mut input = self.read(state, columns, &files, &conditions, limit)?;
+        let schema = DFSchema::try_from(input.schema())?;
+        let early = early.into_iter().filter_map(|(condition, _)| state.create_physical_expr(condition, &schema).ok());
+        let early: Vec<Arc<dyn PhysicalExpr>> = early.collect();
         if !early.is_empty() {
-            let schema = DFSchema::try_from(input.schema())?;
-            let early = early.into_iter().map(|(condition, _)| state.create_physical_expr(condition, &schema));
-            let early: Vec<Arc<dyn PhysicalExpr>> = early.collect::<Result<_>>()?;
             input = Arc::new(FilterExec::try_new(conjunction(early), input)?);
         }
         let parts = Parts { lists, hidden, files: Arc::clone(&self.files), readers: Arc::clone(&self.readers) };

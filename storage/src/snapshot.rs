@@ -231,6 +231,21 @@ impl Snapshot {
         order
     }
 
+    /// The schemas whose columns rows of a survey have, though no alert that is stored does: those of loaded rows.
+    pub fn loaded_schemas(&self, survey: &str) -> impl Iterator<Item = &Arc<Schema>> {
+        let of_records = |file: &&Arc<DataFile>| matches!(file.table, Table::Sources | Table::Forced | Table::Objects);
+        let files = self.files_of(survey).filter(of_records);
+        let stored: BTreeSet<&str> =
+            self.files_of(survey).filter(|f| f.table == Table::Alerts).filter_map(|f| f.schema.as_deref()).collect();
+        let loaded: BTreeSet<&str> = files.filter_map(|f| f.schema.as_deref()).collect();
+        let own: Vec<&str> = loaded.difference(&stored).copied().collect();
+        own.into_iter().filter_map(Fingerprint::from_hex).filter_map(|f| self.schemas.get(f))
+    }
+
+    fn files_of(&self, survey: &str) -> impl Iterator<Item = &Arc<DataFile>> {
+        self.state.files.iter().filter(move |f| f.survey.as_deref() == Some(survey))
+    }
+
     /// Every version, oldest first.
     #[must_use]
     pub fn versions(&self) -> &[VersionInfo] {

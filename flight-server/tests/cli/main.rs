@@ -5,6 +5,7 @@
 mod ask;
 mod demo;
 mod keep;
+mod parts;
 mod rights;
 mod serve;
 mod simulate;
