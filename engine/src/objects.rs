@@ -120,7 +120,7 @@ impl View {
                 name => Some(name.to_owned()),
             };
             let there = from.filter(|name| own.column_with_name(name).is_some());
-            let value = there.map_or_else(|| lit(ScalarValue::Null), |name| ident(name));
+            let value = there.map_or_else(|| lit(ScalarValue::Null), ident);
             cast(value, field.data_type().clone()).alias(field.name())
         });
         let selected: Vec<Expr> = selected.collect();
