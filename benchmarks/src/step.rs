@@ -36,6 +36,9 @@ pub enum Step {
         archive: PathBuf,
         /// Files and folders.
         sources: Vec<PathBuf>,
+        /// Everything in one commit.
+        #[arg(long)]
+        one_commit: bool,
     },
     /// Zstandard, level 3, two threads, over the packets one after the other.
     Zstd {
@@ -108,7 +111,7 @@ pub enum Step {
 /// Runs it and writes the sample.
 pub fn run(step: &Step) -> Result<(), Failure> {
     let sample = match step {
-        Step::Ingest { archive, sources } => take_in(archive, sources)?,
+        Step::Ingest { archive, sources, one_commit } => take_in(archive, sources, *one_commit)?,
         Step::Zstd { runs, sources } => repeat(*runs, sources, zstd)?,
         Step::Gzip { sources } => repeat(1, sources, gzip)?,
         Step::ZstdLong { sources } => repeat(1, sources, zstd_long)?,
@@ -145,12 +148,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
-fn take_in(archive: &std::path::Path, sources: &[PathBuf]) -> Result<Sample, Failure> {
+fn take_in(archive: &std::path::Path, sources: &[PathBuf], one_commit: bool) -> Result<Sample, Failure> {
+    let mut options = IngestOptions::default();
+    if one_commit {
+        options.commit_bytes = usize::MAX;
+    }
     let watch = Watch::start();
     let report = runtime()?.block_on(async {
         let archive = Archive::open_or_create(Location::folder(archive)?).await?;
         let sources = sources.iter().map(|path| Source::Path(path.clone())).collect();
-        ingest(&archive, sources, &IngestOptions::default(), &Arc::new(Progress::default())).await
+        ingest(&archive, sources, &options, &Arc::new(Progress::default())).await
     })?;
     let mut sample = watch.stop();
     let counts = report.counts;

@@ -1,5 +1,7 @@
 //! The store benchmark: how small packets are kept, beside what the same bytes take otherwise.
 
+use std::path::Path;
+
 use noctuary_storage::space::{Space, space};
 use noctuary_storage::{Archive, Location};
 
@@ -8,7 +10,7 @@ use crate::ingest::{arguments, remove};
 use crate::machine::Machine;
 use crate::process::{self, Sample};
 use crate::report::{Report, Row, number, share};
-use crate::workload::Workload;
+use crate::workload::{Input, Workload};
 use crate::{Failure, Options};
 
 /// Runs a workload.
@@ -20,22 +22,37 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
     let mut paths = vec![archive.clone()];
     paths.extend(corpus.sources.iter().cloned());
     let taken = process::step(&arguments(&["ingest"], &paths))?;
-    let space = in_runtime(async {
-        let archive = Archive::open(Location::folder(&archive)?).await?;
-        let snapshot = archive.snapshot().await?;
-        Ok(space(&archive, &snapshot, None).await?)
-    })?;
+    let space = shares_of(&archive)?;
     remove(&archive)?;
+    // What merging commits would come to, where they have much in common.
+    let merged = match workload.input {
+        Input::Simulated { .. } => {
+            eprintln!("  ingesting in one commit");
+            process::step(&arguments(&["ingest", "--one-commit"], &paths))?;
+            let kept = shares_of(&archive)?;
+            remove(&archive)?;
+            Some(kept)
+        }
+        Input::Real { .. } => None,
+    };
 
     let mut report = Report::new(workload, machine);
     let mean = space.transmitted as f64 / space.packets.max(1) as f64;
     report.fact("packets", format!("{} stored, {:.1} KB each on average", space.packets, mean / 1e3));
     report.fact("transmitted", format!("{:.2} MB", space.transmitted as f64 / 1e6));
-    let planes: u64 = space.shares.iter().filter(|(of, _)| of.kind == "planes").map(|(_, share)| share.bytes).sum();
-    let of = |bytes: u64| share(bytes as f64 / space.transmitted as f64);
-    report.fact("all but planes", format!("{} of the transmitted bytes", of(space.bytes() - planes)));
+    let but_planes = |space: &Space| {
+        let planes = space.shares.iter().filter(|(of, _)| of.kind == "planes").map(|(_, share)| share.bytes);
+        share((space.bytes() - planes.sum::<u64>()) as f64 / space.transmitted as f64)
+    };
+    report.fact("all but planes", format!("{} of the transmitted bytes", but_planes(&space)));
+    if let Some(merged) = &merged {
+        report.fact("all but planes, in one commit", format!("{} of the transmitted bytes", but_planes(merged)));
+    }
     report.fact("ingest, proof and commit", format!("{} MB/s", number(taken.rate())));
     report.row(row("noctuary", "everything in the archive's folder", space.bytes(), &space));
+    if let Some(merged) = &merged {
+        report.row(row("noctuary, one commit", "the same, taken in as one commit", merged.bytes(), &space));
+    }
     for (of, share) in &space.shares {
         let name = format!("{}: {}", of.table, of.kind);
         report.row(row(&name, &format!("{} files, {} rows", share.files, share.rows), share.bytes, &space));
@@ -50,15 +67,21 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
     Ok(report)
 }
 
+/// What takes how much room in an archive.
+fn shares_of(archive: &Path) -> Result<Space, Failure> {
+    let work = async {
+        let archive = Archive::open(Location::folder(archive)?).await?;
+        let snapshot = archive.snapshot().await?;
+        Ok(space(&archive, &snapshot, None).await?)
+    };
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
 /// Step, name, and what it is.
 const REFERENCES: [(&str, &str, &str); 2] = [
     ("gzip", "gzip per packet", "each packet by itself, level 6, as brokers keep them in object stores"),
     ("zstd-long", "zstd -19 --long=31", "all packets one after the other, with a window over all of them"),
 ];
-
-fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
-}
 
 fn row(name: &str, what: &str, bytes: u64, space: &Space) -> Row {
     Row::new(name, what, &Sample { packets: space.packets, bytes, ..Sample::default() })

@@ -61,7 +61,7 @@ impl Tables {
         let mut tables = Self { information: information().await?, ..Self::default() };
         for survey in snapshot.surveys().list() {
             tables.schemas.insert(survey.name.clone(), of_survey(snapshot, survey, access, readers, prune)?);
-            if system::has_alerts(snapshot, &survey.name, access) {
+            if system::has_rows(snapshot, &survey.name, access) {
                 tables.with_alerts.push(survey.name.clone());
             }
         }

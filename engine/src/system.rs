@@ -96,9 +96,11 @@ fn visible_rows(snapshot: &Snapshot, survey: &str, schema: Option<&str>, access:
     rows.sum()
 }
 
-/// True if a survey has alerts that may be seen.
-pub(crate) fn has_alerts(snapshot: &Snapshot, survey: &str, access: &Access) -> bool {
-    visible_rows(snapshot, survey, None, access) > 0
+/// True if a survey has alerts, or rows that were loaded without any, that may be seen.
+pub(crate) fn has_rows(snapshot: &Snapshot, survey: &str, access: &Access) -> bool {
+    let tables = [Table::Alerts, Table::Sources, Table::Forced, Table::Objects];
+    let mut files = tables.into_iter().flat_map(|table| snapshot.files(table, Some(survey)));
+    files.any(|file| file.stats.rights.keys().any(|label| access.allows(Some(label))))
 }
 
 /// One row per schema that is known.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use noctuary_packet::apart::Recipe;
 use noctuary_packet::container::{Header, put_block_prefix};
 use noctuary_packet::frame::Frame;
@@ -26,6 +26,8 @@ use crate::tables::{RIGHTS, Table};
 
 /// Rows of a batch of packets: 64 of 300 KB are 20 MB.
 pub(crate) const BATCH_ROWS: usize = 64;
+/// Files that an id is looked for in at a time.
+const AT_A_TIME: usize = 8;
 /// Marker of the containers that we write ourselves; any sixteen bytes will do, and the same ones make the same file.
 const OWN_MARKER: [u8; 16] = *b"noctuary-packet\n";
 
@@ -109,15 +111,15 @@ pub async fn find(
         return Err(StorageError::invalid(format!("no survey is called {survey:?}; known: {}", known.join(", "))));
     }
     let wanted: Vec<Id> = id.parse().map(Id::Number).into_iter().chain([Id::from(id)]).collect();
-    let mut found = Vec::new();
-    for file in snapshot.files(Table::Packets, survey) {
-        let Some((least, greatest)) = &file.stats.alert else { continue };
-        if wanted.iter().any(|id| least <= id && id <= greatest)
+    let may_hold = |file: &&Arc<DataFile>| {
+        let Some((least, greatest)) = &file.stats.alert else { return false };
+        wanted.iter().any(|id| least <= id && id <= greatest)
             && file.stats.rights.keys().any(|label| access.allows(Some(label)))
-        {
-            found.extend(find_in(archive, snapshot, file, &wanted, access).await?);
-        }
-    }
+    };
+    let files = snapshot.files(Table::Packets, survey).filter(may_hold);
+    let each = files.map(|file| find_in(archive, snapshot, file, &wanted, access));
+    let found: Vec<Vec<StoredPacket>> = stream::iter(each).buffered(AT_A_TIME).try_collect().await?;
+    let mut found: Vec<StoredPacket> = found.into_iter().flatten().collect();
     found.sort_by(|a, b| (&a.survey, a.revision, a.commit).cmp(&(&b.survey, b.revision, b.commit)));
     if let Some(broken) = found.iter().find(|p| !p.is_intact()) {
         return Err(StorageError::damaged(format!(
@@ -135,7 +137,10 @@ async fn find_in(
     wanted: &[Id],
     access: &Access,
 ) -> Result<Vec<StoredPacket>> {
-    let builder = archive.rows(file).await?;
+    let packets = Packets::of(archive, snapshot, file)?;
+    // What a packet is made of is asked for next, most likely.
+    let (builder, ()) = futures::join!(archive.rows(file), packets.parts.warm(archive));
+    let builder = builder?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", RIGHTS]);
     let mut keys = batches(file, builder.with_projection(mask))?;
     let mut rows = Vec::new();
@@ -159,7 +164,6 @@ async fn find_in(
     let selection = RowSelection::from_consecutive_ranges(rows.iter().map(|row| *row..row + 1), first);
     let builder = archive.rows(file).await?;
     let mut found_rows = batches(file, builder.with_batch_size(BATCH_ROWS).with_row_selection(selection))?;
-    let packets = Packets::of(archive, snapshot, file)?;
     let mut found = Vec::with_capacity(rows.len());
     while let Some(batch) = found_rows.try_next().await? {
         for packet in packets.decode(&batch).await? {

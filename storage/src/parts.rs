@@ -52,6 +52,13 @@ impl PartFiles {
         }
     }
 
+    /// Reads their footers, so that whatever is wanted of them next takes one request. One that cannot be read is told
+    /// of when it is wanted.
+    pub async fn warm(&self, archive: &Archive) {
+        let files = [&self.history, &self.forced].into_iter().flatten().map(|(file, _)| file).chain(&self.cutouts);
+        futures::future::join_all(files.map(|file| archive.rows(file))).await;
+    }
+
     /// True if all that they hold can be held in memory.
     pub fn are_small(&self) -> bool {
         let files = [&self.history, &self.forced].into_iter().flatten().map(|(file, _)| file).chain(&self.cutouts);

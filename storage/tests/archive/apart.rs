@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
+use futures::TryStreamExt;
+use noctuary_packet::time::Night;
+use noctuary_storage::night::in_order;
 use noctuary_storage::packets::find;
 use noctuary_storage::verify::{VerifyOptions, verify};
 use noctuary_storage::{Access, Table};
@@ -11,6 +15,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::dump::rows;
 use crate::make::{LANTERN_MAPPING, LANTERN_SCHEMA, Value, container, framed, lantern_datum, lsst_datum};
+use crate::stores::Wrapped;
 use crate::support::{assert_verified, empty, open, take_packets};
 
 /// FITS with one plane of floats, of which some are odd NaNs.
@@ -212,6 +217,65 @@ async fn a_flipped_byte_is_found_and_its_packets_are_named() {
         store.put(&path, PutPayload::from(sound)).await.unwrap();
     }
     assert!(hit > 100 && whole_files > 100, "{hit} hit, {whole_files} not");
+}
+
+/// A night comes back in the order of visit, detector, commit and arrival, whatever the order in which it came.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_comes_back_in_order() {
+    let archive = empty().await;
+    let mut sent = Vec::new();
+    for id in (0..60i64).map(|n| n * 37 % 60 + 1) {
+        let (visit, detector) = (id % 7, id % 3);
+        let night = if id % 10 == 0 { 61_140.5 } else { 61_137.9 };
+        let changes = [
+            ("diaSource.visit", visit.into()),
+            ("diaSource.detector", detector.into()),
+            ("diaSource.midpointMjdTai", Value::Real(night)),
+            ("prvDiaSources", Value::Items(2)),
+        ];
+        sent.push((night, visit, detector, framed(1101, &lsst_datum(id, &changes))));
+    }
+    for (n, some) in sent.chunks(13).enumerate() {
+        take_packets(&archive, &format!("{n}"), some.iter().map(|p| p.3.clone()).collect()).await;
+    }
+    let snapshot = archive.snapshot().await.unwrap();
+    let mut nights: Vec<i32> =
+        snapshot.files(Table::Packets, None).filter_map(|f| f.stats.night).flat_map(|(a, b)| [a, b]).collect();
+    nights.sort_unstable();
+    nights.dedup();
+    assert_eq!(nights.len(), 2);
+    for (night, mjd) in nights.into_iter().zip([61_137.9, 61_140.5]) {
+        let found: Vec<_> = in_order(&archive, &snapshot, "lsst", Night(night)).try_collect().await.unwrap();
+        // A stable sort: what is alike stays in the order of arrival.
+        let mut expected: Vec<_> = sent.iter().filter(|p| p.0 == mjd).collect();
+        expected.sort_by_key(|p| (p.1, p.2));
+        let found: Vec<Vec<u8>> = found.iter().map(|p| p.bytes().unwrap()).collect();
+        assert_eq!(found, expected.iter().map(|p| p.3.clone()).collect::<Vec<_>>());
+    }
+    let nothing: Vec<_> = in_order(&archive, &snapshot, "lsst", Night(1)).try_collect().await.unwrap();
+    assert!(nothing.is_empty());
+}
+
+/// On an object store every request that waits for another takes its time.
+#[tokio::test]
+async fn one_packet_takes_four_requests_one_after_the_other() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let packets: Vec<Vec<u8>> = (1..=40).map(whole).collect();
+    for half in packets.chunks(20) {
+        take_packets(&open(&inner).await, &format!("{:?}", half[0].len() + usize::from(half[0][9])), half.to_vec())
+            .await;
+    }
+    let (store, rounds) = Wrapped::counting(&inner);
+    let archive = open(&store).await;
+    let snapshot = archive.snapshot().await.unwrap();
+    let before = rounds.load(SeqCst);
+    let found = find(&archive, &snapshot, "17", None, &Access::Everything).await.unwrap();
+    assert_eq!(found[0].bytes().unwrap(), packets[16]);
+    // Footers; ids; what is left of the packet; records and pieces.
+    assert_eq!(rounds.load(SeqCst) - before, 4);
+    let before = rounds.load(SeqCst);
+    find(&archive, &snapshot, "18", None, &Access::Everything).await.unwrap();
+    assert_eq!(rounds.load(SeqCst) - before, 3, "footers are in memory");
 }
 
 #[tokio::test(flavor = "multi_thread")]

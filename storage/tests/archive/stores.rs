@@ -37,6 +37,8 @@ pub struct Wrapped {
     silent: Arc<AtomicBool>,
     /// Run once, before the first write of the log.
     meddle: Mutex<Option<Meddle>>,
+    /// Reads that had to wait for one another, where they are counted.
+    rounds: Option<Arc<AtomicU64>>,
 }
 
 impl Wrapped {
@@ -60,6 +62,13 @@ impl Wrapped {
         (Arc::new(store), switch)
     }
 
+    /// Counts how many reads had to wait for the one before: reads that are begun together are one round. For tasks on
+    /// one thread.
+    pub fn counting(inner: &Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Arc<AtomicU64>) {
+        let rounds = Arc::new(AtomicU64::new(0));
+        (Arc::new(Self { rounds: Some(Arc::clone(&rounds)), ..Self::plain(inner) }), rounds)
+    }
+
     fn plain(inner: &Arc<dyn ObjectStore>) -> Self {
         Self {
             inner: Arc::clone(inner),
@@ -68,6 +77,7 @@ impl Wrapped {
             dead: AtomicBool::new(false),
             silent: Arc::default(),
             meddle: Mutex::new(None),
+            rounds: None,
         }
     }
 
@@ -130,7 +140,15 @@ impl ObjectStore for Wrapped {
         if self.silent.load(SeqCst) {
             return Err(Error::Generic { store: "test", source: "no answer".into() });
         }
-        self.inner.get_opts(location, options).await
+        let Some(rounds) = &self.rounds else { return self.inner.get_opts(location, options).await };
+        let round = rounds.load(SeqCst) + 1;
+        // Whatever else can be asked for without this answer is asked for meanwhile.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let answer = self.inner.get_opts(location, options).await;
+        rounds.fetch_max(round, SeqCst);
+        answer
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
