@@ -56,7 +56,7 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
     let read = order.output.map_or_else(String::new, |read| {
         format!(", {} bytes read for each that was given back", number(read as f64 / order.bytes as f64))
     });
-    report.fact("nights in order", format!("{} MB/s on one core{read}", number(order.rate())));
+    report.fact("nights in order", format!("{} MB/s{read}", number(order.rate())));
     eprintln!("  look-ups");
     let what = "an open archive; neither its footers nor the packets in memory";
     report.row(row("noctuary, not in memory", what, &middle(workload, &["get"], &of_archive, Some(&archive))?));

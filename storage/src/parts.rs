@@ -81,34 +81,26 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Reads what recipes name, or everything. The files are read at the same time.
+    /// Reads what recipes name, or everything. The files are read at the same time, each on a thread of its own.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Damaged`] if a file is no longer what was put there.
     pub async fn load(
         archive: &Archive,
-        schema: &Schema,
+        schema: &Arc<Schema>,
         files: &PartFiles,
         recipes: Option<&[&Recipe]>,
     ) -> Result<Self> {
         let records = async |file: Option<&(Arc<DataFile>, NodeId)>, kind| {
             let Some((file, node)) = file else { return Ok(None) };
             let rows = wanted(recipes, |recipe, into| recipe.records(kind).for_each(into));
-            if rows.as_ref().is_some_and(RowMap::is_empty) {
-                return Ok(None);
-            }
-            let batch = read(archive, file, rows.as_ref()).await?;
-            let rows = rows.unwrap_or_else(|| RowMap::all(batch.num_rows()));
+            let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(None) };
             Ok::<_, StorageError>(Some((RecordEncoder::new(schema, *node, &batch)?, rows)))
         };
         let pieces = async {
             let Some(file) = &files.cutouts else { return Ok(None) };
             let rows = wanted(recipes, |recipe, into| recipe.pieces().for_each(into));
-            if rows.as_ref().is_some_and(RowMap::is_empty) {
-                return Ok(None);
-            }
-            let batch = read(archive, file, rows.as_ref()).await?;
-            let rows = rows.unwrap_or_else(|| RowMap::all(batch.num_rows()));
+            let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(None) };
             Ok(Some((Pieces::of(&batch).ok_or_else(|| not_pieces(&file.path))?, rows)))
         };
         let (history, forced, pieces) = futures::try_join!(
@@ -330,6 +322,24 @@ fn own_columns(table: Table, schema: &SchemaDescriptor) -> ProjectionMask {
     let is_key = |name: &str| if table == Table::Cutouts { name == "kind" } else { keys.find(name).is_some() };
     let roots = schema.root_schema().get_fields();
     ProjectionMask::roots(schema, (0..roots.len()).filter(|at| !is_key(roots[*at].name())))
+}
+
+/// Reads some rows or all, on another thread; `None` if none are wanted.
+async fn read_beside(
+    archive: &Archive,
+    file: &Arc<DataFile>,
+    rows: Option<RowMap>,
+) -> Result<Option<(RecordBatch, RowMap)>> {
+    if rows.as_ref().is_some_and(RowMap::is_empty) {
+        return Ok(None);
+    }
+    let (archive, file) = (archive.clone(), Arc::clone(file));
+    let reading = tokio::spawn(async move {
+        let batch = read(&archive, &file, rows.as_ref()).await?;
+        let rows = rows.unwrap_or_else(|| RowMap::all(batch.num_rows()));
+        Ok(Some((batch, rows)))
+    });
+    reading.await?
 }
 
 async fn read(archive: &Archive, file: &DataFile, rows: Option<&RowMap>) -> Result<RecordBatch> {
