@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use noctuary_packet::Columns;
 use noctuary_packet::apart::{Anatomy, RecordKind};
-use noctuary_packet::schema::{Schema, Shape};
 use noctuary_storage::Snapshot;
 use noctuary_storage::log::DataFile;
-use noctuary_storage::tables::table_of;
+use noctuary_storage::tables::{list_record, table_of};
 
 use crate::columns::AlertColumns;
 use crate::merge::Kind;
@@ -53,7 +52,9 @@ pub(crate) fn of_files(snapshot: &Snapshot, columns: &AlertColumns, files: &[Arc
     for kind in KINDS {
         for file in snapshot.files(table_of(kind), Some(&columns.survey.name)) {
             // Beside the records of a list there may be a file of triggers, to which no list points.
-            if schema_of(file).is_some_and(|(_, anatomy)| of_list(anatomy.schema(), file)) {
+            if schema_of(file).is_some_and(|(_, anatomy)| {
+                file.record.as_deref().is_some_and(|path| list_record(anatomy.schema(), path).is_some())
+            }) {
                 records.insert((&file.group, kind), file);
             }
         }
@@ -83,9 +84,4 @@ pub(crate) fn of_files(snapshot: &Snapshot, columns: &AlertColumns, files: &[Arc
         }
     }
     apart.into_iter().map(Arc::new).collect()
-}
-
-fn of_list(schema: &Schema, file: &DataFile) -> bool {
-    let node = file.record.as_deref().and_then(|path| schema.find(path));
-    node.is_some_and(|node| matches!(schema.node(node).shape, Shape::Array(_)))
 }

@@ -32,11 +32,11 @@ impl AlertColumns {
         schemas.extend(snapshot.loaded_schemas(&survey.name).cloned());
         // A stable sort of the reversed order: of schemas that state no version, the last to come is the newest.
         schemas.reverse();
-        schemas.sort_by_key(|s| std::cmp::Reverse(version_key(s)));
+        schemas.sort_by_key(|s| std::cmp::Reverse(s.version_order()));
         if schemas.is_empty() {
             let known = snapshot.schemas().list().into_iter();
             let own = known.filter(|s| snapshot.surveys().recognise(s).is_some_and(|r| r.name == survey.name));
-            schemas.extend(own.max_by_key(|s| version_key(s)));
+            schemas.extend(own.max_by_key(|s| s.version_order()));
         }
         Self::merged(survey, schemas)
     }
@@ -67,9 +67,4 @@ impl AlertColumns {
     pub(crate) fn commit_field() -> Field {
         Field::new(COMMIT, DataType::Int64, true)
     }
-}
-
-/// `10.0` comes after `9.0`, and any version after none.
-fn version_key(schema: &Schema) -> Vec<u64> {
-    schema.version().map(|v| v.split('.').map(|part| part.parse().unwrap_or(0)).collect()).unwrap_or_default()
 }

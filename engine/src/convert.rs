@@ -4,15 +4,13 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StructArray, new_null_array,
-};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema};
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_plan::PhysicalExpr;
+use noctuary_packet::nan_to_null;
 
 use crate::merge::{Kind, stored};
 
@@ -111,8 +109,8 @@ pub(crate) fn convert(kind: &Kind, array: &ArrayRef) -> Result<ArrayRef> {
 /// The same values with null instead of NaN, at any depth: a number that nobody knows, as everywhere in SQL.
 pub(crate) fn known(array: &ArrayRef) -> Result<ArrayRef> {
     Ok(match array.data_type() {
-        DataType::Float32 => Arc::new(numbers::<Float32Type>(array, |v| v.is_nan())),
-        DataType::Float64 => Arc::new(numbers::<Float64Type>(array, |v| v.is_nan())),
+        DataType::Float32 => Arc::new(nan_to_null::<Float32Type>(array, |v| v.is_nan())),
+        DataType::Float64 => Arc::new(nan_to_null::<Float64Type>(array, |v| v.is_nan())),
         DataType::Struct(fields) if may_hold_nan(array.data_type()) => {
             let record = array.as_struct();
             let columns = record.columns().iter().map(known).collect::<Result<Vec<_>>>()?;
@@ -142,16 +140,6 @@ pub(crate) fn may_hold_nan(data_type: &DataType) -> bool {
         DataType::List(item) | DataType::Map(item, _) => may_hold_nan(item.data_type()),
         _ => false,
     }
-}
-
-fn numbers<T: ArrowPrimitiveType>(array: &ArrayRef, is_nan: impl Fn(T::Native) -> bool) -> PrimitiveArray<T> {
-    let values = array.as_primitive::<T>();
-    if !values.values().iter().any(|v| is_nan(*v)) {
-        return values.clone();
-    }
-    let known = NullBuffer::from_iter(values.values().iter().map(|v| !is_nan(*v)));
-    let nulls = NullBuffer::union(values.nulls(), Some(&known));
-    PrimitiveArray::new(values.values().clone(), nulls)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl Lane {
         night: Night,
         whole: bool,
     ) -> Result<Self> {
-        let alerts = snapshot.files(Table::Alerts, file.survey.as_deref()).find(|f| f.group == file.group);
+        let alerts = snapshot.beside(&file, Table::Alerts).next();
         let alerts =
             alerts.ok_or_else(|| StorageError::damaged(format!("{} has no file of alerts beside it", file.path)))?;
         let rows = places(archive, alerts, night).await?;

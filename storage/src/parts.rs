@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use noctuary_packet::apart::{Fill, Packing, Rebuild, Recipe, RecordEncoder, RecordKind, Runs, gzip};
 use noctuary_packet::frame::MAX_PACKET_BYTES;
-use noctuary_packet::schema::{NodeId, Schema, Shape};
+use noctuary_packet::schema::{NodeId, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::schema::types::SchemaDescriptor;
@@ -20,7 +20,7 @@ use crate::error::{Result, StorageError};
 use crate::footers::{batches, columns};
 use crate::log::DataFile;
 use crate::snapshot::Snapshot;
-use crate::tables::{IdType, IdTypes, Table, record_keys, record_node, table_of};
+use crate::tables::{IdType, IdTypes, Table, list_record, record_keys, table_of};
 
 /// Parts of a group up to so many bytes, as files, are held as a whole where most packets of the group are wanted.
 const WHOLE_BYTES: u64 = 256 << 20;
@@ -36,9 +36,7 @@ pub(crate) struct PartFiles {
 impl PartFiles {
     /// Those that stand beside a file of packets.
     pub fn of(snapshot: &Snapshot, packets: &DataFile, schema: &Schema) -> Self {
-        let beside = |table| {
-            snapshot.files(table, packets.survey.as_deref()).filter(|f| f.group == packets.group).map(Arc::clone)
-        };
+        let beside = |table| snapshot.beside(packets, table).map(Arc::clone);
         let list = |kind| {
             beside(table_of(kind)).find_map(|file| {
                 let record = list_record(schema, file.record.as_deref()?)?;
@@ -64,12 +62,6 @@ impl PartFiles {
         let files = [&self.history, &self.forced].into_iter().flatten().map(|(file, _)| file).chain(&self.cutouts);
         files.map(|file| file.bytes).sum::<u64>() <= WHOLE_BYTES
     }
-}
-
-/// The record of a list; a file of single records, triggers, is not what recipes mean.
-fn list_record(schema: &Schema, path: &str) -> Option<NodeId> {
-    let is_list = matches!(schema.node(schema.find(path)?).shape, Shape::Array(_));
-    if is_list { record_node(schema, path) } else { None }
 }
 
 /// Records and pieces in memory: all of a group, or those that some recipes name.

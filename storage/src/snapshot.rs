@@ -192,6 +192,11 @@ impl Snapshot {
         self.state.files.iter().filter(move |f| f.table == table && (survey.is_none() || f.survey.as_deref() == survey))
     }
 
+    /// The files of a table that are of the same group as a file.
+    pub fn beside<'a>(&'a self, file: &'a DataFile, table: Table) -> impl Iterator<Item = &'a Arc<DataFile>> {
+        self.files(table, file.survey.as_deref()).filter(move |other| other.group == file.group)
+    }
+
     /// The names of the surveys that are known.
     #[must_use]
     pub fn survey_names(&self) -> BTreeSet<String> {

@@ -182,6 +182,13 @@ pub fn record_node(schema: &PacketSchema, record: &str) -> Option<NodeId> {
     matches!(schema.node(node).shape, Shape::Record(_)).then_some(node)
 }
 
+/// The record of the list at a path of a schema: of what recipes and runs mean, and not of a file of triggers.
+#[must_use]
+pub fn list_record(schema: &PacketSchema, path: &str) -> Option<NodeId> {
+    let Shape::Array(item) = schema.node(schema.find(path)?).shape else { return None };
+    matches!(schema.node(item).shape, Shape::Record(_)).then_some(item)
+}
+
 /// The columns of `cutouts`: bytes as they are, or numbers.
 #[must_use]
 pub fn cutout_columns() -> SchemaRef {

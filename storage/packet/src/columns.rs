@@ -207,7 +207,11 @@ impl Columns {
     }
 }
 
-fn nan_to_null<T: ArrowPrimitiveType>(array: &ArrayRef, is_nan: impl Fn(T::Native) -> bool) -> PrimitiveArray<T> {
+/// The same numbers with null in place of those that are not known.
+///
+/// # Panics
+/// If the array is not of that type.
+pub fn nan_to_null<T: ArrowPrimitiveType>(array: &ArrayRef, is_nan: impl Fn(T::Native) -> bool) -> PrimitiveArray<T> {
     let values = array.as_primitive::<T>();
     if !values.values().iter().any(|v| is_nan(*v)) {
         return values.clone();

@@ -34,4 +34,4 @@ pub mod survey;
 pub mod time;
 pub mod walk;
 
-pub use columns::Columns;
+pub use columns::{Columns, nan_to_null};

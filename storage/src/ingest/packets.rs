@@ -124,7 +124,7 @@ pub(super) fn packets(
     let mut writer = writer(Table::Packets, &schema)?;
     let mut in_group = 0;
     let kept: Vec<Kept<'_>> = (rows.iter().zip(parts).enumerate())
-        .map(|(at, (row, parts))| match inline.contains(&at) {
+        .map(|(at, (row, parts))| match inline.binary_search(&at).is_ok() {
             true => Kept { row, datum: row.datum(), holes: None },
             false => Kept { row, datum: &parts.rest, holes: Some(parts.recipe.encode()) },
         })

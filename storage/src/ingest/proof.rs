@@ -32,7 +32,7 @@ impl Proof {
         Ok(Self(Parts::of_bytes(&resolved.schema, history, forced, cutouts)?))
     }
 
-    /// Which packets of a range are not what comes back.
+    /// Which packets of a range are not what comes back, in order.
     pub fn failures(&self, rows: &[StoredRow], taken: &TakenApart<'_>, range: Range<usize>) -> Vec<usize> {
         let comes_back = |at: &usize| {
             let PacketParts { rest, recipe, .. } = &taken.packets[*at];

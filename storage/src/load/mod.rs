@@ -21,7 +21,7 @@ use noctuary_packet::survey::Survey;
 use object_store::{ObjectStoreExt, PutPayload};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::archive::{Archive, Commit};
+use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::files::{file, writer};
 use crate::ingest::{cell_of, id_of_file, range};
@@ -124,7 +124,7 @@ pub async fn load(
             }
             let (reading, for_target) = (input.clone(), Arc::clone(&target));
             let batch = tokio::task::spawn_blocking(move || reading.read(chunk, &for_target)).await??;
-            snapshot = commit(archive, snapshot, &input, chunk, &target, &batch).await?;
+            snapshot = commit(archive, &snapshot, &input, chunk, &target, &batch).await?;
             report.rows += rows;
             progress.done.fetch_add(rows, Relaxed);
         }
@@ -185,10 +185,7 @@ impl Target {
 
 /// The newest schema of a survey that will do: of those that are stored, else of those that are known.
 fn newest(snapshot: &Snapshot, survey: &Survey, will_do: impl Fn(&Arc<Schema>) -> bool) -> Option<Arc<Schema>> {
-    let version = |schema: &Arc<Schema>| -> Vec<u64> {
-        let parts = schema.version().unwrap_or_default().split('.');
-        parts.map(|part| part.parse().unwrap_or_default()).collect()
-    };
+    let version = |schema: &Arc<Schema>| schema.version_order();
     let stored = snapshot.stored_schemas(&survey.name).into_iter().map(|(schema, _)| schema);
     let own = |schema: &Arc<Schema>| snapshot.surveys().recognise(schema).is_some_and(|s| s.name == survey.name);
     let known = || snapshot.schemas().list().into_iter().filter(|s| own(s)).map(|s| Arc::clone(&s));
@@ -302,7 +299,7 @@ fn in_sky_order(rows: &RecordBatch, target: &Target) -> Result<RecordBatch> {
 
 async fn commit(
     archive: &Archive,
-    mut base: Snapshot,
+    base: &Snapshot,
     input: &Input,
     chunk: u64,
     target: &Target,
@@ -328,12 +325,7 @@ async fn commit(
         let id = base.registry_id(target.schema.fingerprint());
         entry.schemas.push(archive.keep_schema(&target.schema, id).await?);
     }
-    loop {
-        match archive.commit(&base, entry.clone()).await? {
-            Commit::Done(snapshot) => return Ok(snapshot),
-            Commit::Overtaken(newer) => base = newer,
-        }
-    }
+    archive.commit_always(entry).await
 }
 
 fn stats(batch: &RecordBatch, target: &Target) -> FileStats {

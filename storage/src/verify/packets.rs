@@ -64,7 +64,7 @@ pub(super) async fn check(
     let mut counter = 0;
     for file in groups {
         seen.begin(file);
-        let alerts = snapshot.files(Table::Alerts, file.survey.as_deref()).find(|f| f.group == file.group);
+        let alerts = snapshot.beside(file, Table::Alerts).next();
         let outcome = group(archive, snapshot, file, alerts, options, every, &mut counter, &mut checks, &mut seen);
         if let Err(e) = outcome.await {
             checks.exact.fail(format!("{} cannot be read ({e}): {}", file.path, affected(snapshot, file)));
@@ -79,7 +79,7 @@ pub(super) async fn check(
 
 /// Which packets a damaged file holds, or parts of which.
 fn affected(snapshot: &Snapshot, file: &DataFile) -> String {
-    let packets = || snapshot.files(Table::Packets, file.survey.as_deref()).find(|f| f.group == file.group);
+    let packets = || snapshot.beside(file, Table::Packets).next();
     let range = file.stats.alert.as_ref().or_else(|| packets()?.stats.alert.as_ref());
     let range = range.map_or_else(String::new, |(from, to)| format!(", of alerts {from} to {to}"));
     format!("{} rows of {}{range}", file.rows, file.table)

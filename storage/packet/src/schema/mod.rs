@@ -180,6 +180,12 @@ impl Schema {
         self.version.as_deref()
     }
 
+    /// What to sort by for the newest schema last: `10.0` comes after `9.0`, and any version after none.
+    #[must_use]
+    pub fn version_order(&self) -> Vec<u64> {
+        self.version().map(|v| v.split('.').map(|part| part.parse().unwrap_or(0)).collect()).unwrap_or_default()
+    }
+
     /// Name and version for people: `lsst.v11_1.alert 11.1`.
     #[must_use]
     pub fn label(&self) -> String {
