@@ -80,7 +80,7 @@ impl Tables {
         if access.is_everything() {
             let plain = |table, columns| -> Arc<dyn TableProvider> {
                 let files = snapshot.files(table, None).cloned().collect();
-                Arc::new(FileTable::plain(columns, files, Arc::clone(readers)))
+                Arc::new(FileTable::plain(snapshot, columns, files, Arc::clone(readers)))
             };
             add("files", memory(system::files(snapshot)?)?);
             add("ledger", plain(Table::Ledger, ledger_columns()));

@@ -6,14 +6,14 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema as ArrowSchema};
 use noctuary_packet::Columns;
 use noctuary_packet::schema::{Field as PacketField, NodeId, Schema, Shape};
-use noctuary_storage::tables::{alert_keys, record_keys};
+use noctuary_storage::tables::alert_keys;
 
 use crate::catalog::ALERTS;
 use crate::columns::AlertColumns;
 use crate::error::Result;
 use crate::meanings::MEANINGS;
 use crate::merge::{Kind, Place, word};
-use crate::records::RecordColumns;
+use crate::records::{RecordColumns, shown_keys};
 
 /// A column or leaf of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) fn alerts(columns: &AlertColumns) -> Vec<Described> {
 /// The columns of a survey's records of a kind.
 pub(crate) fn records(name: &str, alerts: &AlertColumns, columns: &RecordColumns) -> Vec<Described> {
     let origin = Origin { schemas: &alerts.schemas, records: columns.records.clone() };
-    table(name, &record_keys(alerts.ids), origin.fields(&columns.places))
+    table(name, &shown_keys(alerts.ids), origin.fields(&columns.places))
 }
 
 /// The columns of a table of a survey: keys, what packets hold, and the commit.

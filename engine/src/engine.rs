@@ -114,7 +114,7 @@ impl Engine {
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk).build_arc()?;
         let url = ObjectStoreUrl::parse(STORE)?;
         runtime.register_object_store(url.as_ref(), Arc::clone(archive.store()));
-        let readers = Arc::new(Readers::new(Arc::clone(archive.store()), archive.footers().clone()));
+        let readers = Arc::new(Readers::new(archive.clone()));
         Ok(Self { archive, options, runtime, readers, views: Cache::new(VIEWS) })
     }
 

@@ -2,7 +2,7 @@
 
 /// Name, unit and meaning of every column. Where one name means different things in different tables, the table stands
 /// before it.
-pub(crate) const MEANINGS: [(&str, &str, &str); 70] = [
+pub(crate) const MEANINGS: [(&str, &str, &str); 69] = [
     // What every alert has.
     ("_alert", "", "id of the alert, unique within its survey"),
     ("_object", "", "id of the object, null if the alert names none"),
@@ -24,7 +24,6 @@ pub(crate) const MEANINGS: [(&str, &str, &str); 70] = [
     ("_bytes", "byte", "length of the packet as transmitted"),
     ("_commit", "", "version of the archive that brought the row"),
     // What every record that stands apart has.
-    ("_anchor", "", "HEALPix cell, order 29, NESTED, of the alert that had the record first; rows lie in its order"),
     ("sources._object", "", "id of the object of the alert that had the record first in its commit"),
     ("forced._object", "", "id of the object of the alert that had the record first in its commit"),
     ("_origin", "", "what the record was in its packet: `trigger`, `history` or `forced`"),

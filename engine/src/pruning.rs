@@ -98,7 +98,10 @@ fn span(key: Key, file: &DataFile) -> Option<(Value, Value)> {
         Key::Ra => float(stats.ra),
         Key::Dec => float(stats.dec),
         Key::Healpix => int(stats.healpix_29),
-        Key::Commit => i64::try_from(file.commit).ok().and_then(|commit| int(Some((commit, commit)))),
+        Key::Commit => {
+            let (first, last) = file.span();
+            i64::try_from(first).ok().zip(i64::try_from(last).ok()).and_then(|span| int(Some(span)))
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::ParquetFileMetrics;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet};
 use futures::future::BoxFuture;
-use noctuary_storage::footers::{Footers, ParquetFile};
-use object_store::ObjectStore;
+use noctuary_storage::Archive;
+use noctuary_storage::footers::ParquetFile;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
@@ -20,18 +20,22 @@ use parquet::file::metadata::ParquetMetaData;
 /// Opens files of one archive.
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
-    store: Arc<dyn ObjectStore>,
-    footers: Footers,
+    archive: Archive,
 }
 
 impl Readers {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, footers: Footers) -> Self {
-        Self { store, footers }
+    pub(crate) fn new(archive: Archive) -> Self {
+        Self { archive }
+    }
+
+    /// The archive.
+    pub(crate) fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// A file by its name and length; what is read of it is added to `bytes`.
     pub(crate) fn open(&self, path: Path, length: u64, bytes: Count) -> Reader {
-        Reader { file: self.footers.reader(&self.store, path, length), bytes }
+        Reader { file: self.archive.footers().reader(self.archive.store(), path, length), bytes }
     }
 }
 

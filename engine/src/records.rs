@@ -6,14 +6,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
+use arrow::datatypes::{Field, Fields, Schema as ArrowSchema, SchemaRef};
 use noctuary_packet::apart::{Anatomy, RecordKind};
 use noctuary_packet::schema::NodeId;
-use noctuary_storage::tables::{IdTypes, record_columns, record_keys, record_node, table_of};
+use noctuary_storage::tables::{DIGEST, IdTypes, record_columns, record_keys, record_node, table_of};
 use noctuary_storage::{Snapshot, Table};
 
 use crate::columns::AlertColumns;
 use crate::merge::{Place, merge, places};
+
+/// The keys of records that questions see. Where an object lies is a matter of the files: it changes when these are
+/// merged.
+pub(crate) fn shown_keys(ids: IdTypes) -> Fields {
+    record_keys(ids).iter().filter(|key| !matches!(key.name().as_str(), "_anchor" | DIGEST)).cloned().collect()
+}
 
 /// What the records of a kind look like.
 #[derive(Debug, Clone)]
@@ -80,7 +86,7 @@ impl RecordColumns {
 
     /// The columns that files hold, as SQL names them.
     pub(crate) fn file_schema(&self, ids: IdTypes) -> SchemaRef {
-        let keys = record_keys(ids);
+        let keys = shown_keys(ids);
         let fields = keys.iter().map(|f| f.as_ref().clone()).chain(self.places.iter().map(Place::field));
         Arc::new(ArrowSchema::new(fields.collect::<Vec<Field>>()))
     }

@@ -88,9 +88,9 @@ fn visible_rows(snapshot: &Snapshot, survey: &str, schema: Option<&str>, access:
     let files =
         snapshot.files(Table::Alerts, Some(survey)).filter(|f| schema.is_none() || f.schema.as_deref() == schema);
     let rows = files.map(|f| match access {
-        Access::Everything => f.rows,
+        Access::Everything => snapshot.rows(f),
         Access::Labels(_) => {
-            f.stats.rights.iter().filter(|(label, _)| access.allows(Some(label))).map(|(_, rows)| *rows).sum()
+            snapshot.rights(f).iter().filter(|(label, _)| access.allows(Some(label))).map(|(_, rows)| *rows).sum()
         }
     });
     rows.sum()
@@ -100,7 +100,7 @@ fn visible_rows(snapshot: &Snapshot, survey: &str, schema: Option<&str>, access:
 pub(crate) fn has_rows(snapshot: &Snapshot, survey: &str, access: &Access) -> bool {
     let tables = [Table::Alerts, Table::Sources, Table::Forced, Table::Objects];
     let mut files = tables.into_iter().flat_map(|table| snapshot.files(table, Some(survey)));
-    files.any(|file| file.stats.rights.keys().any(|label| access.allows(Some(label))))
+    files.any(|file| snapshot.rights(file).keys().any(|label| access.allows(Some(label))))
 }
 
 /// One row per schema that is known.

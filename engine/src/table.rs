@@ -10,6 +10,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -24,15 +25,18 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use noctuary_packet::apart::RecordKind;
 use noctuary_storage::log::DataFile;
 use noctuary_storage::tables::{COMMIT, IdTypes, RIGHTS, alert_lists, runs_column};
-use noctuary_storage::{Access, Snapshot, Table};
+use noctuary_storage::{Access, Shown, Snapshot, Table};
 use object_store::ObjectMeta;
 use object_store::path::Path;
+use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::adapter::AdapterFactory;
 use crate::apart::{self, Apart};
 use crate::assemble::{Assemble, Hidden, Parts, Wanted};
 use crate::columns::AlertColumns;
+use crate::commits::{self, BROUGHT};
 use crate::conditions::{Condition, KeyNames};
+use crate::copies::Copies;
 use crate::early;
 use crate::guard::Guard;
 use crate::hints::hint;
@@ -61,6 +65,11 @@ pub(crate) struct FileTable {
     lengths: BTreeSet<String>,
     /// Labels of the rows that may be seen; `None` if none is hidden.
     labels: Option<Arc<BTreeSet<String>>>,
+    snapshot: Snapshot,
+    /// Some files say of each row which commit brought it.
+    stamped: bool,
+    /// Rows that several files repeat, in tables that have such.
+    copies: Option<Arc<Copies>>,
     prune: bool,
 }
 
@@ -73,13 +82,13 @@ impl FileTable {
         access: &Access,
         prune: bool,
     ) -> Self {
-        let (files, labels) = visible(files(snapshot, Table::Alerts, columns), access);
+        let (files, labels) = visible(snapshot, files(snapshot, Table::Alerts, columns), access);
         let keys = KeyNames::of(&columns.survey, &columns.schemas, |path| leaf(&columns.places, path));
         let apart = apart::of_files(snapshot, columns, &files);
         let adapters = AdapterFactory::new(Arc::new(columns.places.clone()));
-        let plain = Self::plain(columns.file_schema(), files, readers);
+        let plain = Self::plain(snapshot, columns.file_schema(), files, readers);
         let hidden = alert_lists();
-        let read = read_schema(&plain.schema, &hidden);
+        let read = read_schema(&plain.schema, &hidden, plain.stamped);
         let (adapters, keys, ids) = (Arc::new(adapters), Arc::new(keys), Some(columns.ids));
         Self { read, hidden, adapters, keys, ids, apart: apart.into(), labels, prune, ..plain }
     }
@@ -93,23 +102,30 @@ impl FileTable {
         access: &Access,
         prune: bool,
     ) -> Self {
-        let (files, labels) = visible(files(snapshot, columns.table, alerts), access);
+        let (files, labels) = visible(snapshot, files(snapshot, columns.table, alerts), access);
         let adapters = Arc::new(AdapterFactory::exact(Arc::new(columns.places.clone())));
-        let plain = Self::plain(columns.file_schema(alerts.ids), files, readers);
+        let copies = (columns.table != Table::Objects).then(|| Arc::new(Copies::new(snapshot, access)));
+        let plain = Self::plain(snapshot, columns.file_schema(alerts.ids), files, readers);
         // DataFusion asks no adapter where a file has the very columns of its table, and NaN would show: so the table
         // has one that no file has.
         let hidden = Fields::from(vec![Field::new("_exact", DataType::Boolean, true)]);
-        let read = read_schema(&plain.schema, &hidden);
-        Self { read, hidden, adapters, ids: Some(alerts.ids), labels, prune, ..plain }
+        let read = read_schema(&plain.schema, &hidden, plain.stamped);
+        Self { read, hidden, adapters, ids: Some(alerts.ids), labels, copies, prune, ..plain }
     }
 
     /// A table that belongs to no survey, for readers from whom nothing is hidden.
-    pub(crate) fn plain(file_schema: SchemaRef, files: Vec<Arc<DataFile>>, readers: Arc<Readers>) -> Self {
+    pub(crate) fn plain(
+        snapshot: &Snapshot,
+        file_schema: SchemaRef,
+        files: Vec<Arc<DataFile>>,
+        readers: Arc<Readers>,
+    ) -> Self {
         let commit = Arc::new(AlertColumns::commit_field());
         let fields: Vec<FieldRef> = file_schema.fields().iter().cloned().chain([commit]).collect();
         let schema = Arc::new(Schema::new(fields));
+        let stamped = files.iter().any(|file| file.commits.is_some());
         Self {
-            read: read_schema(&schema, &Fields::empty()),
+            read: read_schema(&schema, &Fields::empty(), stamped),
             hidden: Fields::empty(),
             schema,
             files: files.into(),
@@ -120,6 +136,9 @@ impl FileTable {
             apart: Arc::default(),
             lengths: BTreeSet::new(),
             labels: None,
+            snapshot: snapshot.clone(),
+            stamped,
+            copies: None,
             prune: true,
         }
     }
@@ -137,7 +156,7 @@ impl FileTable {
             None => Arc::clone(field),
         };
         let schema = Arc::new(Schema::new(self.schema.fields().iter().map(narrower).collect::<Vec<_>>()));
-        Self { read: read_schema(&schema, &self.hidden), schema, lengths, ..self.clone() }
+        Self { read: read_schema(&schema, &self.hidden, self.stamped), schema, lengths, ..self.clone() }
     }
 
     fn conditions(&self, filters: &[Expr]) -> Vec<Condition> {
@@ -166,10 +185,23 @@ impl FileTable {
         files: &[(usize, &Arc<DataFile>)],
         conditions: &[Condition],
         limit: Option<usize>,
+        shown: &[Option<RowSelection>],
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let all = self.read.table_schema();
         if self.labels.is_some() {
             columns.push(all.index_of(RIGHTS)?);
+        }
+        let whole = files.iter().all(|(number, file)| {
+            self.snapshot.visible().of(file) == Shown::All && shown.get(*number).is_none_or(Option::is_none)
+        });
+        let width = columns.len();
+        let commit = all.index_of(COMMIT)?;
+        let told = self.stamped && (columns.contains(&commit) || !whole);
+        if told {
+            if !columns.contains(&commit) {
+                columns.push(commit);
+            }
+            columns.push(all.index_of(BROUGHT)?);
         }
         let options = TableParquetOptions {
             global: state.config_options().execution.parquet.clone(),
@@ -184,21 +216,28 @@ impl FileTable {
             source = source.with_predicate(state.create_physical_expr(hint, &schema)?);
         }
         // A count of rows must not count hidden ones.
-        let rows = if self.labels.is_none() {
+        let rows = if self.labels.is_none() && whole {
             usize::try_from(files.iter().map(|(_, f)| f.rows).sum::<u64>()).map_or(Precision::Absent, Precision::Exact)
         } else {
             Precision::Absent
         };
         let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(all) };
-        let group = FileGroup::new(files.iter().map(|(number, file)| partitioned(*number, file)).collect());
+        let partitioned = files.iter().map(|(number, file)| {
+            let rows = shown.get(*number).and_then(Option::as_ref);
+            partitioned(*number, file, self.stamped, rows)
+        });
+        let group = FileGroup::new(partitioned.collect());
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, Arc::new(source))
             .with_file_groups(group.split_files(state.config().target_partitions()))
             .with_projection_indices(Some(columns))?
-            .with_limit(limit.filter(|_| self.labels.is_none()))
+            .with_limit(limit.filter(|_| self.labels.is_none() && whole))
             .with_statistics(statistics)
             .with_expr_adapter(Some(Arc::clone(&self.adapters)))
             .build();
-        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        let mut scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        if told {
+            scan = commits::shown(state, scan, width, &self.snapshot, files)?;
+        }
         match &self.labels {
             Some(labels) => Ok(Arc::new(Guard::new(scan, Arc::clone(labels))?)),
             None => Ok(scan),
@@ -211,30 +250,36 @@ fn files(snapshot: &Snapshot, table: Table, columns: &AlertColumns) -> Vec<Arc<D
 }
 
 /// The files that hold a row that may be seen, and the labels to guard by where they hold others as well.
-fn visible(files: Vec<Arc<DataFile>>, access: &Access) -> (Vec<Arc<DataFile>>, Option<Arc<BTreeSet<String>>>) {
+fn visible(
+    snapshot: &Snapshot,
+    files: Vec<Arc<DataFile>>,
+    access: &Access,
+) -> (Vec<Arc<DataFile>>, Option<Arc<BTreeSet<String>>>) {
     let Access::Labels(labels) = access else { return (files, None) };
     let seen = |f: &DataFile| -> u64 {
-        f.stats.rights.iter().filter(|(label, _)| labels.contains(*label)).map(|(_, rows)| *rows).sum()
+        snapshot.rights(f).iter().filter(|(label, _)| labels.contains(*label)).map(|(_, rows)| *rows).sum()
     };
     let files: Vec<_> = files.into_iter().filter(|f| seen(f) > 0).collect();
-    let hidden = files.iter().any(|f| seen(f) != f.rows);
+    let hidden = files.iter().any(|f| seen(f) != snapshot.rows(f));
     (files, hidden.then(|| Arc::new(labels.clone())))
 }
 
 /// The column with the number of a row's file. No field of a packet can be called so.
 const FILE: &str = "_file";
 
-/// What is read for the columns of a table, the last of which is the commit.
-fn read_schema(schema: &Schema, hidden: &Fields) -> TableSchema {
-    let own = schema.fields().iter().filter(|f| f.name() != COMMIT);
+/// What is read for the columns of a table, the last of which is the commit: a column of files if some are `stamped`,
+/// beside which stands what each file knows.
+fn read_schema(schema: &Schema, hidden: &Fields, stamped: bool) -> TableSchema {
+    let own = schema.fields().iter().filter(|f| stamped || f.name() != COMMIT);
     let fields: Vec<FieldRef> = own.chain(hidden).cloned().collect();
-    let of_file = vec![AlertColumns::commit_field(), Field::new(FILE, DataType::Int64, true)];
+    let brought = if stamped { BROUGHT } else { COMMIT };
+    let of_file = vec![Field::new(brought, DataType::Int64, true), Field::new(FILE, DataType::Int64, true)];
     TableSchema::builder(Arc::new(Schema::new(fields)))
         .with_table_partition_cols(of_file.into_iter().map(Arc::new).collect::<Vec<_>>())
         .build()
 }
 
-fn partitioned(number: usize, file: &DataFile) -> PartitionedFile {
+fn partitioned(number: usize, file: &DataFile, stamped: bool, rows: Option<&RowSelection>) -> PartitionedFile {
     let meta = ObjectMeta {
         location: Path::from(file.path.as_str()),
         last_modified: chrono::DateTime::UNIX_EPOCH,
@@ -244,8 +289,13 @@ fn partitioned(number: usize, file: &DataFile) -> PartitionedFile {
     };
     let value = |number: i64| ScalarValue::Int64(Some(number));
     let commit = i64::try_from(file.commit).unwrap_or(i64::MAX);
+    let commit = if stamped && file.commits.is_some() { ScalarValue::Int64(None) } else { value(commit) };
     let number = i64::try_from(number).unwrap_or(i64::MAX);
-    PartitionedFile::new_from_meta(meta).with_partition_values(vec![value(commit), value(number)])
+    let file = PartitionedFile::new_from_meta(meta).with_partition_values(vec![commit, value(number)]);
+    match rows {
+        Some(rows) => file.with_extension(ParquetRowSelection::new(rows.clone())),
+        None => file,
+    }
 }
 
 /// The type at a dotted path that leads through records only.
@@ -292,10 +342,14 @@ impl TableProvider for FileTable {
         }
         let all = self.read.table_schema();
         let place = |name: &str| all.index_of(name);
+        let rows = match &self.copies {
+            Some(copies) => copies.shown(&self.readers, &self.files, &conditions).await?,
+            None => Arc::default(),
+        };
         let mut columns = shown.fields().iter().map(|f| place(f.name())).collect::<Result<Vec<_>, _>>()?;
         let lists = self.wanted(&shown);
         if lists.is_empty() {
-            return self.read(state, columns, &files, &conditions, limit);
+            return self.read(state, columns, &files, &conditions, limit, &rows);
         }
         let width = columns.len();
         let hidden = Hidden { width, history: width, forced: width + 1, file: width + 2 };
@@ -312,7 +366,7 @@ impl TableProvider for FileTable {
         }
         // So many rows are to pass, and not so many to be looked at.
         let limit = limit.filter(|_| early.is_empty());
-        let mut input = self.read(state, columns, &files, &conditions, limit)?;
+        let mut input = self.read(state, columns, &files, &conditions, limit, &rows)?;
         let schema = DFSchema::try_from(input.schema())?;
         let early = early.into_iter().filter_map(|(condition, _)| state.create_physical_expr(condition, &schema).ok());
         let early: Vec<Arc<dyn PhysicalExpr>> = early.collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use noctuary_engine::{Engine, EngineOptions, Session, SessionOptions};
-use noctuary_storage::{Access, Archive, Location, Snapshot};
+use noctuary_storage::{Access, Archive, AsOf, Location, Snapshot};
 
 use crate::config::Config;
 use crate::error::{Failure, Result};
@@ -113,8 +113,23 @@ pub fn engine(archive: Archive, config: &Config) -> Result<Engine> {
 ///
 /// # Errors
 /// When there is no such version.
-pub async fn session(engine: &Engine, access: &Access, as_of: Option<u64>) -> Result<Session> {
+pub async fn session(engine: &Engine, access: &Access, as_of: Option<&AsOf>) -> Result<Session> {
+    let as_of = match as_of {
+        Some(asked) => Some(engine.archive().version_of(asked).await?),
+        None => None,
+    };
     Ok(engine.session(SessionOptions { as_of, access: access.clone() }).await?)
+}
+
+/// The version that is asked for, the newest by default.
+///
+/// # Errors
+/// When there is none.
+pub async fn version(archive: &Archive, as_of: Option<&AsOf>) -> Result<Snapshot> {
+    match as_of {
+        Some(asked) => Ok(archive.snapshot_at(archive.version_of(asked).await?).await?),
+        None => Ok(archive.snapshot().await?),
+    }
 }
 
 /// Refuses a command that counts packets of all rights to whoever may not see all of them.

@@ -1,5 +1,6 @@
 //! An archive: one log, its files, and the way to commit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,12 +14,14 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use tokio::sync::Mutex;
 
+use crate::as_of::AsOf;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::{Footers, ParquetFile, columns};
 use crate::location::Location;
 use crate::log::{Append, DataFile, Entry, Log, SchemaRecord, SurveyRecord};
 use crate::paths;
 use crate::snapshot::{Snapshot, State};
+use crate::visible::{Visible, shown_rows};
 
 /// A checkpoint is written every so many versions.
 const CHECKPOINT_EVERY: u64 = 64;
@@ -26,6 +29,8 @@ const CHECKPOINT_EVERY: u64 = 64;
 const FOOTER_BYTES: u64 = 256 << 20;
 /// Headers of containers kept in memory; surveys have a handful.
 const HEADERS: u64 = 256;
+/// Files of which it is remembered how much of them some version shows.
+const PARTS: u64 = 4_096;
 
 /// An open archive. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
@@ -34,6 +39,8 @@ pub struct Archive {
     log: Log,
     footers: Footers,
     headers: Cache<String, Bytes>,
+    /// Rows by label of files that a version shows in part.
+    parts: Cache<(String, Visible), Arc<BTreeMap<String, u64>>>,
     newest: Arc<Mutex<Option<Snapshot>>>,
 }
 
@@ -101,6 +108,7 @@ impl Archive {
             log,
             footers: Footers::new(FOOTER_BYTES),
             headers: Cache::new(HEADERS),
+            parts: Cache::new(PARTS),
             newest: Arc::default(),
         }
     }
@@ -153,13 +161,17 @@ impl Archive {
     /// When storage fails or the log is damaged.
     pub async fn snapshot(&self) -> Result<Snapshot> {
         let mut newest = self.newest.lock().await;
+        let before = newest.as_ref().map(Snapshot::version);
         let mut snapshot = match newest.take() {
             Some(snapshot) => snapshot,
             None => self.load(None).await?,
         };
-        let result = self.advance(&mut snapshot, None).await;
+        let advanced = self.advance(&mut snapshot, None).await;
+        if advanced.is_ok() && before != Some(snapshot.version()) {
+            snapshot = self.look_at_parts(snapshot).await?;
+        }
         *newest = Some(snapshot.clone());
-        result.map(|()| snapshot)
+        advanced.map(|()| snapshot)
     }
 
     /// An older version, or the newest by its number.
@@ -167,27 +179,90 @@ impl Archive {
     /// # Errors
     /// [`crate::error::ErrorKind::NotFound`] if there is no such version yet.
     pub async fn snapshot_at(&self, version: u64) -> Result<Snapshot> {
-        let mut snapshot = self.load(Some(version)).await?;
-        self.advance(&mut snapshot, Some(version)).await?;
-        if snapshot.version() != version {
+        let newest = match self.snapshot().await {
+            Ok(newest) => newest,
+            // What comes after a version does not keep it from being read.
+            Err(e) => match self.newest.lock().await.clone() {
+                Some(known) if known.version() >= version => known,
+                _ => return Err(e),
+            },
+        };
+        if version == newest.version() {
+            return Ok(newest);
+        }
+        if version > newest.version() {
             return Err(StorageError::not_found(format!(
-                "there is no version {version}; the newest is {} (`noctuary log` lists them)",
-                snapshot.version()
+                "there is no version {version}; the newest is {} (`noctuary versions` lists them)",
+                newest.version()
             )));
         }
+        let cleared = newest.cleared();
+        let mut snapshot = self.replay(version).await?;
+        if version < cleared {
+            if newest.is_undone(version) {
+                return Err(StorageError::not_found(format!(
+                    "version {version} was undone by a rollback, and a vacuum has cleared it away since"
+                )));
+            }
+            // Its own files may be gone. Those of a later version hold its rows, and say which they are.
+            snapshot = snapshot.in_files_of(&self.replay(cleared).await?.state);
+        }
+        self.look_at_parts(snapshot).await
+    }
+
+    /// A version as the log tells it.
+    async fn replay(&self, version: u64) -> Result<Snapshot> {
+        let mut snapshot = self.load(Some(version)).await?;
+        self.advance(&mut snapshot, Some(version)).await?;
         Ok(snapshot)
+    }
+
+    /// The version that a user means: a number, a tag, or the newest at a time (`2026-04-07`, `2026-04-07 12:30`,
+    /// `2026-04-07T12:30:00Z`; UTC).
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::NotFound`] if there is none, [`crate::error::ErrorKind::Invalid`] if it is nothing of
+    /// these.
+    pub async fn version_of(&self, asked: &AsOf) -> Result<u64> {
+        let newest = self.snapshot().await?;
+        match asked {
+            AsOf::Version(version) => Ok(*version),
+            AsOf::Tag(tag) => newest.tags().get(tag).copied().ok_or_else(|| {
+                let known: Vec<&str> = newest.tags().keys().map(String::as_str).collect();
+                let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
+                StorageError::not_found(format!(
+                    "no version is tagged {tag:?} ({known}), and it is neither a number nor a time such as 2026-04-07 \
+                     or 2026-04-07T12:30:00Z"
+                ))
+            }),
+            AsOf::Time(time) => {
+                newest.versions().iter().rev().find(|v| v.at <= *time).map(|v| v.version).ok_or_else(|| {
+                    let first = newest.versions().first().map_or_else(String::new, |v| format!(", made {}", v.at));
+                    StorageError::not_found(format!("the archive{first} is younger than {time}"))
+                })
+            }
+        }
+    }
+
+    /// Finds out how much of files is shown that are shown in part.
+    async fn look_at_parts(&self, snapshot: Snapshot) -> Result<Snapshot> {
+        let mut parts = BTreeMap::new();
+        for file in snapshot.state.files.iter().filter(|file| snapshot.shows_part_of(file)) {
+            let key = (file.path.clone(), Visible::clone(&snapshot.visible));
+            let rights = self.parts.try_get_with(key, shown_rows(self, file, &snapshot.visible)).await;
+            let rights = rights.map_err(|e: Arc<StorageError>| StorageError::new(e.kind(), e.to_string()))?;
+            parts.insert(file.path.clone(), (*rights).clone());
+        }
+        Ok(if parts.is_empty() { snapshot } else { snapshot.with_parts(parts) })
     }
 
     /// The state to start from: the newest checkpoint, or the first entry.
     async fn load(&self, limit: Option<u64>) -> Result<Snapshot> {
         let state = self.first_state(limit).await?;
-        let mut snapshot = Snapshot {
-            state: Arc::new(State::default()),
-            schemas: Arc::new(SchemaStore::with_known()),
-            surveys: Arc::new(Surveys::built_in()),
-        };
+        let (schemas, surveys) = (Arc::new(SchemaStore::with_known()), Arc::new(Surveys::built_in()));
+        let mut snapshot = Snapshot::new(Arc::new(state), schemas, surveys);
+        let state = Arc::clone(&snapshot.state);
         self.learn(&mut snapshot, &state.schemas, &state.surveys).await?;
-        snapshot.state = Arc::new(state);
         Ok(snapshot)
     }
 
@@ -221,7 +296,7 @@ impl Archive {
 
     async fn step(&self, snapshot: &mut Snapshot, version: u64, entry: Entry) -> Result<()> {
         self.learn(snapshot, &entry.schemas, &entry.surveys).await?;
-        Arc::make_mut(&mut snapshot.state).apply(version, entry);
+        snapshot.step(version, entry);
         Ok(())
     }
 
@@ -271,8 +346,10 @@ impl Archive {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Conflict`] if another ingester moved one of the entry's sources.
-    pub async fn commit(&self, base: &Snapshot, entry: Entry) -> Result<Commit> {
+    pub async fn commit(&self, base: &Snapshot, mut entry: Entry) -> Result<Commit> {
         base.state.check(&entry)?;
+        // Clocks of several machines differ; versions follow each other in time, so that a time names one.
+        entry.at = base.versions().last().map_or(entry.at, |last| entry.at.max(last.at));
         let version = base.version() + 1;
         match self.log.append(version, &entry).await? {
             Append::Taken => {
@@ -281,12 +358,15 @@ impl Archive {
                 Ok(Commit::Overtaken(newer))
             }
             Append::Written => {
-                let mut entry = entry;
                 for file in &mut entry.add {
                     file.commit = version;
                 }
                 let mut snapshot = base.clone();
-                self.step(&mut snapshot, version, entry)
+                let stepped = async {
+                    self.step(&mut snapshot, version, entry).await?;
+                    self.look_at_parts(snapshot).await
+                };
+                let snapshot = stepped
                     .await
                     .map_err(|e| e.during(format!("version {version} is committed, but could not be read back")))?;
                 if version.is_multiple_of(CHECKPOINT_EVERY)
@@ -380,8 +460,40 @@ impl Archive {
     /// # Errors
     /// When there is no such version.
     pub async fn roll_back(&self, to: u64) -> Result<Snapshot> {
-        let mut entry = Entry::new(Utc::now(), format!("rolled back to version {to}"));
-        entry.rollback_to = Some(to);
+        let mut base = self.snapshot().await?;
+        loop {
+            let mut entry = Entry::new(Utc::now(), format!("rolled back to version {to}"));
+            entry.rollback_to = Some(to);
+            base.state.check(&entry)?;
+            entry.sources = base.state.moves_back(&self.replay(to).await?.state);
+            match self.commit(&base, entry).await {
+                Ok(Commit::Done(snapshot)) => return Ok(snapshot),
+                Ok(Commit::Overtaken(newer)) => base = newer,
+                // An ingest went on meanwhile: what it did is undone as well.
+                Err(e) if e.kind() == ErrorKind::Conflict => base = self.snapshot().await?,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Gives a version a name, or takes the name away.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Invalid`] if the name could be taken for a number or a time, or there is no such
+    /// version.
+    pub async fn tag(&self, name: &str, version: Option<u64>) -> Result<Snapshot> {
+        let known = self.snapshot().await?;
+        if version.is_some() {
+            AsOf::check_tag(name)?;
+        } else if !known.tags().contains_key(name) {
+            return Err(StorageError::not_found(format!("no version is tagged {name:?}")));
+        }
+        let what = match version {
+            Some(version) => format!("version {version} tagged {name}"),
+            None => format!("tag {name} taken away"),
+        };
+        let mut entry = Entry::new(Utc::now(), what);
+        entry.tags.insert(name.to_owned(), version);
         self.commit_always(entry).await
     }
 }

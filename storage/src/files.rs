@@ -22,7 +22,7 @@ pub(crate) type File = (DataFile, Bytes);
 /// When the schema has a type that Parquet has not.
 pub(crate) fn writer(table: Table, schema: &SchemaRef) -> Result<ArrowWriter<Vec<u8>>> {
     // Of hundreds of columns Parquet says the types itself: to say them once more takes room, and is not read.
-    let options = ArrowWriterOptions::new().with_properties(writer_properties(table, schema)?);
+    let options = ArrowWriterOptions::new().with_properties(writer_properties(table, schema, false)?);
     let options = options.with_skip_arrow_metadata(true);
     Ok(ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(schema), options)?)
 }
@@ -50,6 +50,9 @@ pub(crate) fn file(
         rows: rows as u64,
         checksum: crate::checksum::of(&bytes),
         stats,
+        level: 0,
+        commits: None,
+        pieces: Vec::new(),
         commit: 0,
     };
     (file, bytes.into())

@@ -5,7 +5,10 @@
 
 pub mod access;
 pub mod archive;
+mod as_of;
 mod checksum;
+pub mod compact;
+pub mod copies;
 pub mod error;
 mod files;
 pub mod footers;
@@ -18,14 +21,19 @@ pub mod packets;
 mod parts;
 pub mod paths;
 pub mod quarantine;
+mod rows;
 pub mod snapshot;
 pub mod space;
 pub mod tables;
+pub mod vacuum;
 pub mod verify;
+pub mod visible;
 
 pub use access::Access;
 pub use archive::{Archive, Commit};
+pub use as_of::AsOf;
 pub use error::{ErrorKind, Result, StorageError};
 pub use location::Location;
 pub use snapshot::Snapshot;
 pub use tables::Table;
+pub use visible::{Shown, Visible};

@@ -17,7 +17,8 @@ use crate::footers::batches;
 use crate::log::DataFile;
 use crate::packets::{BATCH_ROWS, Packets, StoredPacket};
 use crate::snapshot::Snapshot;
-use crate::tables::Table;
+use crate::tables::{COMMIT, Table};
+use crate::visible::Commits;
 
 /// Files of one visit whose parts are held in memory as a whole; of more files, only what a batch needs is.
 const WHOLE_FILES: usize = 4;
@@ -103,7 +104,7 @@ impl Lane {
         let alerts = snapshot.beside(&file, Table::Alerts).next();
         let alerts =
             alerts.ok_or_else(|| StorageError::damaged(format!("{} has no file of alerts beside it", file.path)))?;
-        let rows = places(archive, alerts, night).await?;
+        let rows = places(archive, snapshot, alerts, night).await?;
         let builder = archive.rows(&file).await?;
         let all = usize::try_from(file.rows).unwrap_or(usize::MAX);
         let selection = RowSelection::from_consecutive_ranges(rows.iter().map(|(row, _)| *row..row + 1), all);
@@ -131,9 +132,14 @@ impl Lane {
 }
 
 /// The rows of a night in a file, in order, and where each stands.
-async fn places(archive: &Archive, alerts: &DataFile, night: Night) -> Result<Vec<(usize, Place)>> {
+async fn places(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    alerts: &DataFile,
+    night: Night,
+) -> Result<Vec<(usize, Place)>> {
     let builder = archive.rows(alerts).await?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_night", "_visit", "_detector", "_seq"]);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_night", "_visit", "_detector", "_seq", COMMIT]);
     let mut batches = batches(alerts, builder.with_projection(mask))?;
     let mut found = Vec::new();
     let mut first = 0;
@@ -144,10 +150,12 @@ async fn places(archive: &Archive, alerts: &DataFile, night: Night) -> Result<Ve
         let visits = column("_visit")?.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged("_visit"))?;
         let detectors = column("_detector")?.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged("_detector"))?;
         let seqs = column("_seq")?.as_primitive_opt::<Int32Type>().ok_or_else(|| damaged("_seq"))?;
+        let commits = Commits::of(&batch, alerts)?;
         let of = |values: &arrow::array::Int64Array, row: usize| values.is_valid(row).then(|| values.value(row));
         for row in 0..batch.num_rows() {
-            if nights.is_valid(row) && nights.value(row) == night.0 {
-                let place = (of(visits, row), of(detectors, row), alerts.commit, seqs.value(row));
+            let commit = commits.get(row);
+            if nights.is_valid(row) && nights.value(row) == night.0 && snapshot.visible().shows(commit) {
+                let place = (of(visits, row), of(detectors, row), commit, seqs.value(row));
                 found.push((first + row, place));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::{StreamExt, TryStreamExt, stream};
 use noctuary_packet::apart::Recipe;
@@ -20,9 +20,10 @@ use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::footers::batches;
 use crate::log::DataFile;
-use crate::parts::{PartFiles, Parts};
+use crate::parts::{Filled, PartFiles, Parts};
 use crate::snapshot::Snapshot;
-use crate::tables::{RIGHTS, Table};
+use crate::tables::{COMMIT, PIECES, RIGHTS, Table};
+use crate::visible::Commits;
 
 /// Rows of a batch of packets: 64 of 300 KB are 20 MB.
 pub(crate) const BATCH_ROWS: usize = 64;
@@ -114,7 +115,7 @@ pub async fn find(
     let may_hold = |file: &&Arc<DataFile>| {
         let Some((least, greatest)) = &file.stats.alert else { return false };
         wanted.iter().any(|id| least <= id && id <= greatest)
-            && file.stats.rights.keys().any(|label| access.allows(Some(label)))
+            && snapshot.rights(file).keys().any(|label| access.allows(Some(label)))
     };
     let files = snapshot.files(Table::Packets, survey).filter(may_hold);
     let each = files.map(|file| find_in(archive, snapshot, file, &wanted, access));
@@ -141,18 +142,19 @@ async fn find_in(
     // What a packet is made of is asked for next, most likely.
     let (builder, ()) = futures::join!(archive.rows(file), packets.parts.warm(archive));
     let builder = builder?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", RIGHTS]);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", RIGHTS, COMMIT]);
     let mut keys = batches(file, builder.with_projection(mask))?;
     let mut rows = Vec::new();
     let mut first = 0;
     while let Some(batch) = keys.try_next().await? {
         let ids = ids(&batch, file)?;
         let rights = text(&batch, RIGHTS, file)?;
+        let commits = Commits::of(&batch, file)?;
         rows.extend(
             (0..batch.num_rows())
                 .filter(|row| {
                     let label = rights.is_valid(*row).then(|| rights.value(*row));
-                    wanted.contains(&ids.get(*row)) && access.allows(label)
+                    wanted.contains(&ids(*row)) && access.allows(label) && snapshot.visible().shows(commits.get(*row))
                 })
                 .map(|row| first + row),
         );
@@ -213,7 +215,7 @@ impl Packets {
     /// [`crate::error::ErrorKind::Damaged`] if the columns are not those of packets.
     pub async fn decode(&self, batch: &RecordBatch) -> Result<Vec<Result<StoredPacket>>> {
         let rows = rows(&self.archive, &self.file, &self.schema, batch).await?;
-        let named: Vec<&Recipe> = rows.iter().filter_map(|(_, recipe)| recipe.as_ref()?.as_ref().ok()).collect();
+        let named: Vec<&Filled> = rows.iter().filter_map(|(_, recipe)| recipe.as_ref()?.as_ref().ok()).collect();
         let some = match &self.whole {
             Some(_) => None,
             None => Some(Parts::load(&self.archive, &self.schema, &self.parts, Some(&named)).await),
@@ -252,12 +254,12 @@ impl Packets {
 }
 
 /// A row of the table: the packet with what is left of its datum, and what fills the holes; `None` if it is whole.
-type Row = (StoredPacket, Option<Result<Recipe, Rejection>>);
+type Row = (StoredPacket, Option<Result<Filled, Rejection>>);
 
 async fn rows(archive: &Archive, file: &DataFile, schema: &Arc<Schema>, batch: &RecordBatch) -> Result<Vec<Row>> {
     let damaged = |what: &str| StorageError::damaged(format!("{}: {what}", file.path));
     let column = |name: &str| batch.column_by_name(name).ok_or_else(|| damaged(&format!("no column {name}")));
-    let ids = ids(batch, file)?;
+    let alerts = ids(batch, file)?;
     let revisions = column("_revision")?.as_primitive_opt::<Int32Type>().ok_or_else(|| damaged("_revision"))?;
     let rights = text(batch, RIGHTS, file)?;
     let hashes = column("_sha256")?.as_fixed_size_binary_opt().ok_or_else(|| damaged("_sha256"))?;
@@ -267,6 +269,11 @@ async fn rows(archive: &Archive, file: &DataFile, schema: &Arc<Schema>, batch: &
     let syncs = column("_sync")?.as_fixed_size_binary_opt().ok_or_else(|| damaged("_sync"))?;
     let datums = column("_datum")?.as_binary_opt::<i64>().ok_or_else(|| damaged("_datum"))?;
     let holes = column("_holes")?.as_binary_opt::<i64>().ok_or_else(|| damaged("_holes"))?;
+    let commits = Commits::of(batch, file)?;
+    let pieces = match batch.column_by_name(PIECES) {
+        Some(numbers) => Some(numbers.as_primitive_opt::<Int32Type>().ok_or_else(|| damaged(PIECES))?),
+        None => None,
+    };
     let mut packets = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         let frame = match frames.value(row) {
@@ -282,43 +289,39 @@ async fn rows(archive: &Archive, file: &DataFile, schema: &Arc<Schema>, batch: &
             other => return Err(damaged(&format!("a frame of kind {other:?}"))),
         };
         let recipe = holes.is_valid(row).then(|| Recipe::decode(holes.value(row)));
+        let pieces = pieces.filter(|numbers| numbers.is_valid(row)).map_or(0, |numbers| numbers.value(row));
+        let pieces = usize::try_from(pieces).map_err(|_| damaged(PIECES))?;
         let packet = StoredPacket {
             survey: file.survey.clone().unwrap_or_default(),
-            alert: ids.get(row),
+            alert: alerts(row),
             revision: revisions.value(row),
             rights: rights.value(row).to_owned(),
             frame,
             schema: Arc::clone(schema),
             datum: datums.value(row).to_vec(),
             hash: PacketHash(hashes.value(row).try_into().map_err(|_| damaged("a digest of another length"))?),
-            commit: file.commit,
+            commit: commits.get(row),
         };
+        let recipe = recipe.map(|recipe| recipe.map(|recipe| Filled { recipe, pieces }));
         packets.push((packet, recipe));
     }
     Ok(packets)
 }
 
-/// The ids of a batch, numbers or text.
-pub(crate) enum Ids<'a> {
-    Numbers(&'a arrow::array::Int64Array),
-    Texts(&'a arrow::array::StringArray),
-}
-
-impl Ids<'_> {
-    pub fn get(&self, row: usize) -> Id {
-        match self {
-            Self::Numbers(ids) => Id::Number(ids.value(row)),
-            Self::Texts(ids) => Id::from(ids.value(row)),
-        }
+/// How to read a column of ids that may be null; `None` if it is none.
+pub(crate) fn ids_of(column: &ArrayRef) -> Option<Box<dyn Fn(usize) -> Option<Id> + Send>> {
+    if let Some(numbers) = column.as_primitive_opt::<Int64Type>().cloned() {
+        return Some(Box::new(move |row| numbers.is_valid(row).then(|| Id::Number(numbers.value(row)))));
     }
+    let texts = column.as_string_opt::<i32>()?.clone();
+    Some(Box::new(move |row| texts.is_valid(row).then(|| Id::from(texts.value(row)))))
 }
 
-/// The column of alert ids.
-pub(crate) fn ids<'a>(batch: &'a RecordBatch, file: &DataFile) -> Result<Ids<'a>> {
-    let column = batch.column_by_name("_alert");
-    let numbers = column.and_then(|c| c.as_primitive_opt::<Int64Type>()).map(Ids::Numbers);
-    let texts = || column.and_then(|c| c.as_string_opt::<i32>()).map(Ids::Texts);
-    numbers.or_else(texts).ok_or_else(|| StorageError::damaged(format!("{}: no column of alert ids", file.path)))
+/// The column of alert ids, which are never null.
+pub(crate) fn ids(batch: &RecordBatch, file: &DataFile) -> Result<impl Fn(usize) -> Id + Send + use<>> {
+    let of = batch.column_by_name("_alert").and_then(ids_of);
+    let of = of.ok_or_else(|| StorageError::damaged(format!("{}: no column of alert ids", file.path)))?;
+    Ok(move |row| of(row).unwrap_or(Id::Number(0)))
 }
 
 /// A column of text.

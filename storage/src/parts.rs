@@ -1,6 +1,5 @@
 //! Records and pieces of a group, from which its packets are put together again.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, LargeBinaryArray, ListArray, RecordBatch};
@@ -8,19 +7,21 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Float32Type, Float64Type};
 use bytes::Bytes;
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use noctuary_packet::apart::{Fill, Packing, Rebuild, Recipe, RecordEncoder, RecordKind, Runs, gzip};
 use noctuary_packet::frame::MAX_PACKET_BYTES;
 use noctuary_packet::schema::{NodeId, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::schema::types::SchemaDescriptor;
 
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
-use crate::footers::{batches, columns};
+use crate::footers::{batches, columns as columns_of};
 use crate::log::DataFile;
+use crate::rows::RowMap;
 use crate::snapshot::Snapshot;
-use crate::tables::{IdType, IdTypes, Table, list_record, record_keys, table_of};
+use crate::tables::{COMMIT, IdType, IdTypes, Table, list_record, record_keys, table_of};
 
 /// Parts of a group up to so many bytes, as files, are held as a whole where most packets of the group are wanted.
 const WHOLE_BYTES: u64 = 256 << 20;
@@ -30,7 +31,15 @@ const WHOLE_BYTES: u64 = 256 << 20;
 pub(crate) struct PartFiles {
     history: Option<(Arc<DataFile>, NodeId)>,
     forced: Option<(Arc<DataFile>, NodeId)>,
-    cutouts: Option<Arc<DataFile>>,
+    /// By the number of their group among those that the file of packets names; `None` where there is none any more.
+    cutouts: Vec<Option<Arc<DataFile>>>,
+}
+
+/// What fills the holes of a packet, and which of the files of pieces is meant.
+#[derive(Debug, Clone)]
+pub(crate) struct Filled {
+    pub recipe: Recipe,
+    pub pieces: usize,
 }
 
 impl PartFiles {
@@ -43,24 +52,30 @@ impl PartFiles {
                 Some((file, record))
             })
         };
+        let own = std::slice::from_ref(&packets.group);
+        let groups = if packets.pieces.is_empty() { own } else { &packets.pieces };
+        let pieces = |group: &String| snapshot.of_group(group, Table::Cutouts).next().cloned();
         Self {
             history: list(RecordKind::History),
             forced: list(RecordKind::Forced),
-            cutouts: beside(Table::Cutouts).next(),
+            cutouts: groups.iter().map(pieces).collect(),
         }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Arc<DataFile>> {
+        let records = [&self.history, &self.forced].into_iter().flatten().map(|(file, _)| file);
+        records.chain(self.cutouts.iter().flatten())
     }
 
     /// Reads their footers, so that whatever is wanted of them next takes one request. One that cannot be read is told
     /// of when it is wanted.
     pub async fn warm(&self, archive: &Archive) {
-        let files = [&self.history, &self.forced].into_iter().flatten().map(|(file, _)| file).chain(&self.cutouts);
-        futures::future::join_all(files.map(|file| archive.rows(file))).await;
+        futures::future::join_all(self.files().map(|file| archive.rows(file))).await;
     }
 
     /// True if all that they hold can be held in memory.
     pub fn are_small(&self) -> bool {
-        let files = [&self.history, &self.forced].into_iter().flatten().map(|(file, _)| file).chain(&self.cutouts);
-        files.map(|file| file.bytes).sum::<u64>() <= WHOLE_BYTES
+        self.files().map(|file| file.bytes).sum::<u64>() <= WHOLE_BYTES
     }
 }
 
@@ -69,7 +84,8 @@ impl PartFiles {
 pub(crate) struct Parts {
     history: Option<(RecordEncoder, RowMap)>,
     forced: Option<(RecordEncoder, RowMap)>,
-    pieces: Option<(Pieces, RowMap)>,
+    /// By the number of their group.
+    pieces: Vec<Option<(Pieces, RowMap)>>,
 }
 
 impl Parts {
@@ -81,24 +97,28 @@ impl Parts {
         archive: &Archive,
         schema: &Arc<Schema>,
         files: &PartFiles,
-        recipes: Option<&[&Recipe]>,
+        recipes: Option<&[&Filled]>,
     ) -> Result<Self> {
         let records = async |file: Option<&(Arc<DataFile>, NodeId)>, kind| {
             let Some((file, node)) = file else { return Ok(None) };
-            let rows = wanted(recipes, |recipe, into| recipe.records(kind).for_each(into));
+            let rows = wanted(recipes, |filled, into| filled.recipe.records(kind).for_each(into));
             let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(None) };
             Ok::<_, StorageError>(Some((RecordEncoder::new(schema, *node, &batch)?, rows)))
         };
-        let pieces = async {
-            let Some(file) = &files.cutouts else { return Ok(None) };
-            let rows = wanted(recipes, |recipe, into| recipe.pieces().for_each(into));
+        let pieces = files.cutouts.iter().enumerate().map(|(number, file)| async move {
+            let Some(file) = file else { return Ok(None) };
+            let rows = wanted(recipes, |filled, into| {
+                if filled.pieces == number {
+                    filled.recipe.pieces().for_each(into);
+                }
+            });
             let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(None) };
             Ok(Some((Pieces::of(&batch).ok_or_else(|| not_pieces(&file.path))?, rows)))
-        };
+        });
         let (history, forced, pieces) = futures::try_join!(
             records(files.history.as_ref(), RecordKind::History),
             records(files.forced.as_ref(), RecordKind::Forced),
-            pieces
+            try_join_all(pieces)
         )?;
         Ok(Self { history, forced, pieces })
     }
@@ -127,7 +147,7 @@ impl Parts {
         Ok(Self {
             history: records(history, RecordKind::History)?,
             forced: records(forced, RecordKind::Forced)?,
-            pieces: pieces.transpose()?,
+            pieces: vec![pieces.transpose()?],
         })
     }
 
@@ -135,15 +155,21 @@ impl Parts {
     ///
     /// # Errors
     /// What is missing, in words, if the recipe is not one for these parts.
-    pub fn datum(&self, rest: &[u8], recipe: &Recipe) -> Result<Vec<u8>, &'static str> {
-        self.datum_packed_by(&gzip::pack, rest, recipe)
+    pub fn datum(&self, rest: &[u8], filled: &Filled) -> Result<Vec<u8>, &'static str> {
+        self.datum_packed_by(&gzip::pack, rest, &filled.recipe, filled.pieces)
     }
 
     /// The same with another that does what [`gzip::pack`] does.
     ///
     /// # Errors
     /// As [`Parts::datum`].
-    pub fn datum_packed_by(&self, pack: &Pack<'_>, rest: &[u8], recipe: &Recipe) -> Result<Vec<u8>, &'static str> {
+    pub fn datum_packed_by(
+        &self,
+        pack: &Pack<'_>,
+        rest: &[u8],
+        recipe: &Recipe,
+        pieces_of: usize,
+    ) -> Result<Vec<u8>, &'static str> {
         let mut rebuild = Rebuild::new(rest, rest.len() << 3);
         let mut fits = true;
         for hole in &recipe.holes {
@@ -168,7 +194,8 @@ impl Parts {
                     });
                 }
                 Fill::Image { packing, length, pieces } => {
-                    let (found, map) = self.pieces.as_ref().ok_or("its images are missing")?;
+                    let found = self.pieces.get(pieces_of).and_then(Option::as_ref);
+                    let (found, map) = found.ok_or("its images are missing")?;
                     let spans = map.spans(pieces).ok_or("some of its images are missing")?;
                     let length = *length as usize;
                     rebuild.image(at, length, |out| {
@@ -192,14 +219,15 @@ type Pack<'p> = dyn Fn(&[u8], u8, &[u8], &mut Vec<u8>) + 'p;
 
 /// Pieces of images.
 #[derive(Debug)]
-struct Pieces {
+pub(crate) struct Pieces {
     bytes: LargeBinaryArray,
     singles: ListArray,
     doubles: ListArray,
 }
 
 impl Pieces {
-    fn of(batch: &RecordBatch) -> Option<Self> {
+    /// Pieces in columns; `None` if they are no such columns.
+    pub fn of(batch: &RecordBatch) -> Option<Self> {
         let pieces = Self {
             bytes: batch.column_by_name("bytes")?.as_binary_opt::<i64>()?.clone(),
             singles: batch.column_by_name("singles")?.as_list_opt::<i32>()?.clone(),
@@ -233,8 +261,13 @@ impl Pieces {
         }
     }
 
+    /// The number of the column that a piece is in.
+    pub fn column(&self, row: usize) -> u64 {
+        u64::from(self.singles.is_valid(row)) + 2 * u64::from(self.doubles.is_valid(row))
+    }
+
     /// Appends a piece as it stood in the image: numbers big endian.
-    fn put(&self, row: usize, out: &mut Vec<u8>) {
+    pub fn put(&self, row: usize, out: &mut Vec<u8>) {
         let span = |list: &ListArray| list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize;
         if self.bytes.is_valid(row) {
             out.extend_from_slice(self.bytes.value(row));
@@ -248,58 +281,8 @@ impl Pieces {
     }
 }
 
-/// Which rows of a file are in memory, and where: ranges in order, and where each begins.
-#[derive(Debug, Default)]
-struct RowMap(Vec<(Range<u32>, usize)>);
-
-impl RowMap {
-    fn all(rows: usize) -> Self {
-        Self(vec![(0..u32::try_from(rows).unwrap_or(u32::MAX), 0)])
-    }
-
-    fn of(mut runs: Vec<Range<u32>>) -> Self {
-        runs.retain(|run| !run.is_empty());
-        runs.sort_by_key(|run| run.start);
-        let mut merged: Vec<(Range<u32>, usize)> = Vec::new();
-        let mut at = 0;
-        for run in runs {
-            match merged.last_mut() {
-                Some((last, _)) if run.start <= last.end => {
-                    at += run.end.saturating_sub(last.end) as usize;
-                    last.end = last.end.max(run.end);
-                }
-                _ => {
-                    let length = run.len();
-                    merged.push((run, at));
-                    at += length;
-                }
-            }
-        }
-        Self(merged)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn rows(&self) -> usize {
-        self.0.iter().map(|(range, _)| range.len()).sum()
-    }
-
-    /// Where rows are in memory; `None` if some are not.
-    fn spans(&self, runs: &Runs) -> Option<Vec<Range<usize>>> {
-        let span = |(first, count): &(u32, u32)| {
-            let after = self.0.partition_point(|(range, _)| range.start <= *first);
-            let (range, at) = self.0.get(after.checked_sub(1)?)?;
-            let start = at + (first - range.start) as usize;
-            (first.checked_add(*count)? <= range.end).then(|| start..start + *count as usize)
-        };
-        runs.0.iter().map(span).collect()
-    }
-}
-
 /// The rows that recipes name; `None` for all rows.
-fn wanted(recipes: Option<&[&Recipe]>, each: impl Fn(&Recipe, &mut dyn FnMut(&Runs))) -> Option<RowMap> {
+fn wanted(recipes: Option<&[&Filled]>, each: impl Fn(&Filled, &mut dyn FnMut(&Runs))) -> Option<RowMap> {
     let mut rows = Vec::new();
     for recipe in recipes? {
         let mut take = |runs: &Runs| rows.extend(runs.0.iter().map(|(first, n)| *first..first.saturating_add(*n)));
@@ -311,7 +294,10 @@ fn wanted(recipes: Option<&[&Recipe]>, each: impl Fn(&Recipe, &mut dyn FnMut(&Ru
 /// The columns that packets are made of: all but those that a table has for itself.
 fn own_columns(table: Table, schema: &SchemaDescriptor) -> ProjectionMask {
     let keys = record_keys(IdTypes { alert: IdType::Number, object: IdType::Number });
-    let is_key = |name: &str| if table == Table::Cutouts { name == "kind" } else { keys.find(name).is_some() };
+    let is_key = |name: &str| match table {
+        Table::Cutouts => name == "kind",
+        _ => keys.find(name).is_some() || name == COMMIT,
+    };
     let roots = schema.root_schema().get_fields();
     ProjectionMask::roots(schema, (0..roots.len()).filter(|at| !is_key(roots[*at].name())))
 }
@@ -335,18 +321,30 @@ async fn read_beside(
 }
 
 async fn read(archive: &Archive, file: &DataFile, rows: Option<&RowMap>) -> Result<RecordBatch> {
+    read_rows(archive, file, rows, |schema| own_columns(file.table, schema)).await
+}
+
+/// Some rows of a file, or all, as one batch.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Damaged`] if the file has not got them.
+pub(crate) async fn read_rows(
+    archive: &Archive,
+    file: &DataFile,
+    rows: Option<&RowMap>,
+    columns: impl FnOnce(&SchemaDescriptor) -> ProjectionMask,
+) -> Result<RecordBatch> {
     let mut builder = archive.rows(file).await?;
     let all = usize::try_from(file.rows).unwrap_or(usize::MAX);
     let mut expected = all;
     if let Some(rows) = rows {
-        if rows.0.last().is_some_and(|(range, _)| range.end as usize > all) {
-            return Err(StorageError::damaged(format!("{} has fewer rows than packets say", file.path)));
-        }
-        let ranges = rows.0.iter().map(|(range, _)| range.start as usize..range.end as usize);
-        builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, all));
+        let selection = rows.selection(all);
+        let selection =
+            selection.ok_or_else(|| StorageError::damaged(format!("{} has fewer rows than packets say", file.path)))?;
+        builder = builder.with_row_selection(selection);
         expected = rows.rows();
     }
-    let mask = own_columns(file.table, builder.parquet_schema());
+    let mask = columns(builder.parquet_schema());
     let builder = builder.with_projection(mask).with_batch_size(expected.max(1));
     let found: Vec<RecordBatch> = batches(file, builder)?.try_collect().await?;
     let Some(schema) = found.first().map(RecordBatch::schema) else {
@@ -361,7 +359,7 @@ async fn read(archive: &Archive, file: &DataFile, rows: Option<&RowMap>) -> Resu
 
 fn read_bytes(table: Table, bytes: &Bytes) -> Result<RecordBatch> {
     let footer = ParquetRecordBatchReaderBuilder::try_new(bytes.clone())?.metadata().clone();
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), columns(table, footer)?);
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), columns_of(table, footer)?);
     let mask = own_columns(table, builder.parquet_schema());
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(usize::MAX);
     let reader = builder.with_projection(mask).with_batch_size(rows.max(1)).build()?;
@@ -376,28 +374,5 @@ fn one(schema: &arrow::datatypes::SchemaRef, mut batches: Vec<RecordBatch>) -> R
             batches.extend(last);
             Ok(concat_batches(schema, &batches)?)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_are_where_their_range_says() {
-        let map = RowMap::of(vec![10..13, 2..4, 12..15, 4..4, 20..21]);
-        assert_eq!(map.0, [(2..4, 0), (10..15, 2), (20..21, 7)]);
-        assert_eq!(map.rows(), 8);
-        let spans = |runs: &[(u32, u32)]| map.spans(&Runs(runs.to_vec()));
-        assert_eq!(spans(&[(11, 3), (2, 2), (20, 1)]), Some(vec![3..6, 0..2, 7..8]));
-        for outside in [(1, 1), (3, 2), (14, 2), (21, 1), (20, u32::MAX)] {
-            assert_eq!(spans(&[(2, 1), outside]), None);
-        }
-    }
-
-    #[test]
-    fn ranges_that_touch_are_one() {
-        assert_eq!(RowMap::of(vec![4..6, 2..4, 5..5]).0, [(2..6, 0)]);
-        assert!(RowMap::of(vec![3..3, 9..9]).is_empty());
     }
 }

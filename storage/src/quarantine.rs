@@ -1,6 +1,7 @@
 //! Packets that were refused: kept, shown, and tried again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -14,6 +15,7 @@ use crate::log::DataFile;
 use crate::packets::text;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
+use crate::visible::Commits;
 
 /// A packet that was refused.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +55,9 @@ pub struct Quarantined {
 /// # Errors
 /// [`crate::error::ErrorKind::NotFound`] if nothing in the quarantine has that name.
 pub async fn read(archive: &Archive, snapshot: &Snapshot, id: &str) -> Result<Quarantined> {
-    // The name begins with that of its file, so one file is read and not all.
-    for file in snapshot.files(Table::Quarantine, None).filter(|f| id.starts_with(&f.group)) {
+    // The name begins with that of the file that it was put in, so one file is read and not all, until they are merged.
+    let may_hold = |f: &&Arc<DataFile>| f.level > 0 || id.starts_with(&f.group);
+    for file in snapshot.files(Table::Quarantine, None).filter(may_hold) {
         if let Some(found) = read_file(archive, snapshot, file).await?.into_iter().find(|q| q.id == id) {
             return Ok(found);
         }
@@ -92,12 +95,12 @@ async fn read_file(archive: &Archive, snapshot: &Snapshot, file: &DataFile) -> R
     let mut batches = batches(file, archive.rows(file).await?.with_batch_size(64))?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
-        rows.extend(decode(file, &batch, snapshot.released())?);
+        rows.extend(decode(file, &batch, snapshot)?);
     }
     Ok(rows)
 }
 
-fn decode(file: &DataFile, batch: &RecordBatch, released: &BTreeMap<String, u64>) -> Result<Vec<Quarantined>> {
+fn decode(file: &DataFile, batch: &RecordBatch, snapshot: &Snapshot) -> Result<Vec<Quarantined>> {
     let damaged = |name: &str| StorageError::damaged(format!("{}: no column {name}", file.path));
     let number = |name: &str| {
         batch.column_by_name(name).and_then(|c| c.as_primitive_opt::<Int64Type>()).ok_or_else(|| damaged(name))
@@ -112,7 +115,9 @@ fn decode(file: &DataFile, batch: &RecordBatch, released: &BTreeMap<String, u64>
     let packets =
         batch.column_by_name("packet").and_then(|c| c.as_binary_opt::<i64>()).ok_or_else(|| damaged("packet"))?;
     let optional = |array: &arrow::array::StringArray, row| array.is_valid(row).then(|| array.value(row).to_owned());
+    let commits = Commits::of(batch, file)?;
     Ok((0..batch.num_rows())
+        .filter(|row| snapshot.visible().shows(commits.get(*row)))
         .map(|row| Quarantined {
             id: ids.value(row).to_owned(),
             source: sources.value(row).to_owned(),
@@ -127,7 +132,7 @@ fn decode(file: &DataFile, batch: &RecordBatch, released: &BTreeMap<String, u64>
             sha256: digests.value(row).to_owned(),
             complete: complete.value(row),
             packet: packets.value(row).to_vec(),
-            released: released.get(ids.value(row)).copied(),
+            released: snapshot.released().get(ids.value(row)).copied(),
         })
         .collect())
 }

@@ -1,7 +1,7 @@
 //! What an archive holds as of one version.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use noctuary_packet::schema::{Fingerprint, RegistryId, Schema, SchemaStore};
@@ -9,8 +9,9 @@ use noctuary_packet::survey::{Survey, Surveys};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StorageError;
-use crate::log::{Counts, DataFile, Entry, SchemaRecord, SourceId, SourceMove, SurveyRecord};
+use crate::log::{Counts, DataFile, Entry, ROLLBACKS_SAY_SOURCES, SchemaRecord, SourceId, SourceMove, SurveyRecord};
 use crate::tables::Table;
+use crate::visible::{Shown, Visible};
 
 /// The state that the entries of a log add up to; what a checkpoint holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,9 +35,34 @@ pub struct State {
     pub released: BTreeMap<String, u64>,
     /// Every version so far.
     pub versions: Vec<VersionInfo>,
-    /// Every move of a source, so that a rollback can put the source back.
-    #[serde(default)]
+    /// Every move of a source, so that a rollback can put the source back; kept while entries are of a format whose
+    /// rollbacks do not say it themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moves: Vec<CommittedMove>,
+    /// Versions that rollbacks have undone: first and last of each range.
+    #[serde(default)]
+    pub undone: Vec<(u64, u64)>,
+    /// Names of versions.
+    #[serde(default)]
+    pub tags: BTreeMap<String, u64>,
+    /// Versions before this one have no files of their own any more.
+    #[serde(default)]
+    pub cleared: u64,
+    /// Files that some version shows that has its own, and this one does not.
+    #[serde(default)]
+    pub gone: Vec<Gone>,
+    /// Files that no entry may name from here on.
+    #[serde(default)]
+    pub dead: BTreeSet<String>,
+}
+
+/// A file that has been merged or undone, and is there for earlier versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Its name.
+    pub path: String,
+    /// The version that did without it.
+    pub at: u64,
 }
 
 /// How far a source has been taken in.
@@ -48,7 +74,7 @@ pub struct Position {
     pub complete: bool,
 }
 
-/// One version, for `noctuary log`.
+/// One version, for `noctuary versions`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionInfo {
     /// The version.
@@ -94,6 +120,39 @@ impl State {
                 ));
             }
         }
+        let conflict = |what: String| Err(StorageError::new(crate::error::ErrorKind::Conflict, what));
+        if let Some(file) = entry.add.iter().find(|file| self.dead.contains(&file.path)) {
+            return conflict(format!(
+                "{} was put so long ago that a vacuum has taken it for a leftover; nothing is lost: start it again",
+                file.path
+            ));
+        }
+        if !entry.remove.is_empty() {
+            let live: BTreeSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+            if let Some(path) = entry.remove.iter().find(|path| !live.contains(path.as_str())) {
+                return conflict(format!("{path} has just been merged by another; nothing is lost: start it again"));
+            }
+        }
+        if let Some(cleared) = &entry.cleared {
+            let live = |path: &&String| self.files.iter().any(|file| file.path == **path);
+            if let Some(path) = cleared.dead.iter().find(live) {
+                return conflict(format!("{path} has just been committed; nothing is lost: start it again"));
+            }
+            if cleared.before > self.version {
+                return Err(StorageError::invalid(format!(
+                    "there is no version {} yet; the newest is {}",
+                    cleared.before, self.version
+                )));
+            }
+        }
+        if let Some((tag, version)) =
+            entry.tags.iter().find_map(|(tag, v)| Some((tag, v.filter(|v| *v > self.version)?)))
+        {
+            return Err(StorageError::invalid(format!(
+                "there is no version {version} yet to be named {tag:?}; the newest is {}",
+                self.version
+            )));
+        }
         if let Some(id) = entry.released.iter().find(|id| self.released.contains_key(*id)) {
             return Err(StorageError::new(
                 crate::error::ErrorKind::Conflict,
@@ -115,7 +174,7 @@ impl State {
             }
             Some(to) if self.versions.iter().any(|v| v.version == to && v.undone) => {
                 Err(StorageError::invalid(format!(
-                    "version {to} was undone by a rollback itself; go back to one that stands (`noctuary log` shows \
+                    "version {to} was undone by a rollback itself; go back to one that stands (`noctuary versions` shows \
                      which do), or read it with --as-of {to}"
                 )))
             }
@@ -137,10 +196,35 @@ impl State {
         if let Some(to) = entry.rollback_to {
             self.roll_back(to, version);
         }
+        if !entry.remove.is_empty() {
+            let merged: BTreeSet<String> = entry.remove.into_iter().collect();
+            self.keep_files(version, |file| !merged.contains(&file.path));
+        }
         self.files.extend(entry.add.into_iter().map(Arc::new));
+        let moves_are_kept = entry.format < ROLLBACKS_SAY_SOURCES;
+        if !moves_are_kept {
+            self.moves.clear();
+        }
         for step in entry.sources {
-            self.sources.insert(step.source.clone(), Position { at: step.to, complete: step.complete });
-            self.moves.push(CommittedMove { commit: version, by: step });
+            if step.to == 0 && !step.complete {
+                self.sources.remove(&step.source);
+            } else {
+                self.sources.insert(step.source.clone(), Position { at: step.to, complete: step.complete });
+            }
+            if moves_are_kept {
+                self.moves.push(CommittedMove { commit: version, by: step });
+            }
+        }
+        for (tag, of) in entry.tags {
+            match of {
+                Some(of) => self.tags.insert(tag, of),
+                None => self.tags.remove(&tag),
+            };
+        }
+        if let Some(cleared) = entry.cleared {
+            self.cleared = self.cleared.max(cleared.before);
+            self.gone.retain(|gone| gone.at > cleared.before);
+            self.dead.extend(cleared.dead);
         }
         for schema in entry.schemas {
             if !self.schemas.contains(&schema) {
@@ -156,10 +240,26 @@ impl State {
         }
     }
 
+    fn keep_files(&mut self, version: u64, keep: impl Fn(&DataFile) -> bool) {
+        let gone = &mut self.gone;
+        self.files.retain(|file| {
+            let kept = keep(file);
+            if !kept {
+                gone.push(Gone { path: file.path.clone(), at: version });
+            }
+            kept
+        });
+    }
+
     /// Undoes the commits after `to`: their rows are no longer seen, and the sources stand where they stood then, so
     /// that the same packets can be taken in again. Schemas and surveys stay known.
     fn roll_back(&mut self, to: u64, now: u64) {
-        self.files.retain(|f| f.commit <= to);
+        if to + 1 < now {
+            self.undone.retain(|(from, _)| *from <= to);
+            self.undone.push((to + 1, now - 1));
+        }
+        // A file that was merged since holds rows from before, too.
+        self.keep_files(now, |file| file.span().0 <= to);
         self.released.retain(|_, commit| *commit <= to);
         for undone in self.moves.iter().rev().filter(|m| m.commit > to) {
             self.sources.insert(undone.by.source.clone(), Position { at: undone.by.from, complete: false });
@@ -170,6 +270,16 @@ impl State {
             version.undone |= version.version > to && version.version < now;
         }
     }
+
+    /// What puts the sources back to where they stood in an earlier state.
+    pub(crate) fn moves_back(&self, earlier: &Self) -> Vec<SourceMove> {
+        let moved = self.sources.iter().filter_map(|(source, now)| {
+            let then = earlier.sources.get(source).copied().unwrap_or_default();
+            let back = SourceMove { source: source.clone(), from: now.at, to: then.at, complete: then.complete };
+            (then != *now).then_some(back)
+        });
+        moved.collect()
+    }
 }
 
 /// An immutable view of an archive.
@@ -178,6 +288,47 @@ pub struct Snapshot {
     pub(crate) state: Arc<State>,
     pub(crate) schemas: Arc<SchemaStore>,
     pub(crate) surveys: Arc<Surveys>,
+    pub(crate) visible: Arc<Visible>,
+    /// Rows by label of the files that are shown in part, by their names.
+    pub(crate) parts: Arc<BTreeMap<String, BTreeMap<String, u64>>>,
+    groups: Arc<OnceLock<Groups>>,
+}
+
+/// Places of files by their groups.
+type Groups = HashMap<String, Vec<usize>>;
+
+impl Snapshot {
+    /// What a state shows, with the schemas and surveys that it names.
+    pub(crate) fn new(state: Arc<State>, schemas: Arc<SchemaStore>, surveys: Arc<Surveys>) -> Self {
+        let visible = Arc::new(Visible::new(state.version, state.undone.clone()));
+        Self { state, schemas, surveys, visible, parts: Arc::default(), groups: Arc::default() }
+    }
+
+    /// Follows an entry, whose schemas and surveys are known by now.
+    pub(crate) fn step(&mut self, version: u64, entry: Entry) {
+        // Taken out, so that it is copied only if somebody else looks at it.
+        let mut state = std::mem::take(&mut self.state);
+        Arc::make_mut(&mut state).apply(version, entry);
+        *self = Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys));
+    }
+
+    /// The same version, read from the files of a later one.
+    pub(crate) fn in_files_of(&self, later: &State) -> Self {
+        let mut state = Arc::clone(&self.state);
+        let shown = |file: &&Arc<DataFile>| self.visible.of(file) != Shown::None;
+        Arc::make_mut(&mut state).files = later.files.iter().filter(shown).cloned().collect();
+        Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys))
+    }
+
+    /// The same, when it is known how much is shown of files that are shown in part.
+    pub(crate) fn with_parts(self, parts: BTreeMap<String, BTreeMap<String, u64>>) -> Self {
+        let mut state = self.state;
+        if parts.values().any(BTreeMap::is_empty) {
+            let hidden = |file: &Arc<DataFile>| parts.get(&file.path).is_some_and(BTreeMap::is_empty);
+            Arc::make_mut(&mut state).files.retain(|file| !hidden(file));
+        }
+        Self { parts: Arc::new(parts), ..Self::new(state, self.schemas, self.surveys) }
+    }
 }
 
 impl Snapshot {
@@ -187,6 +338,54 @@ impl Snapshot {
         self.state.version
     }
 
+    /// Which commits it shows. A file may hold rows of others.
+    #[must_use]
+    pub fn visible(&self) -> &Arc<Visible> {
+        &self.visible
+    }
+
+    /// True if the version shows some rows of a file and not all. Pieces of images are no rows of anyone's: what they
+    /// are pieces of is shown or not.
+    pub(crate) fn shows_part_of(&self, file: &DataFile) -> bool {
+        file.table != Table::Cutouts && self.visible.of(file) == Shown::Some
+    }
+
+    /// Rows of a file that the version shows, by their labels of rights.
+    #[must_use]
+    pub fn rights<'a>(&'a self, file: &'a DataFile) -> &'a BTreeMap<String, u64> {
+        self.parts.get(&file.path).unwrap_or(&file.stats.rights)
+    }
+
+    /// Rows of a file that the version shows.
+    #[must_use]
+    pub fn rows(&self, file: &DataFile) -> u64 {
+        self.parts.get(&file.path).map_or(file.rows, |rights| rights.values().sum())
+    }
+
+    /// Names that have been given to versions.
+    #[must_use]
+    pub fn tags(&self) -> &BTreeMap<String, u64> {
+        &self.state.tags
+    }
+
+    /// Versions before this one have no files of their own any more; they are read from those of this one.
+    #[must_use]
+    pub fn cleared(&self) -> u64 {
+        self.state.cleared
+    }
+
+    /// What the last rollback has undone: first and last version.
+    #[must_use]
+    pub(crate) fn last_rollback(&self) -> Option<(u64, u64)> {
+        self.state.undone.last().copied()
+    }
+
+    /// True if a rollback has undone a version.
+    #[must_use]
+    pub fn is_undone(&self, version: u64) -> bool {
+        self.state.undone.iter().any(|(from, to)| (*from..=*to).contains(&version))
+    }
+
     /// The files of a table, of one survey if named, in the order in which they came.
     pub fn files<'a>(&'a self, table: Table, survey: Option<&'a str>) -> impl Iterator<Item = &'a Arc<DataFile>> {
         self.state.files.iter().filter(move |f| f.table == table && (survey.is_none() || f.survey.as_deref() == survey))
@@ -194,7 +393,20 @@ impl Snapshot {
 
     /// The files of a table that are of the same group as a file.
     pub fn beside<'a>(&'a self, file: &'a DataFile, table: Table) -> impl Iterator<Item = &'a Arc<DataFile>> {
-        self.files(table, file.survey.as_deref()).filter(move |other| other.group == file.group)
+        self.of_group(&file.group, table)
+    }
+
+    /// The files of a table that are of a group.
+    pub fn of_group<'a>(&'a self, group: &'a str, table: Table) -> impl Iterator<Item = &'a Arc<DataFile>> {
+        let groups = self.groups.get_or_init(|| {
+            let mut groups: Groups = HashMap::new();
+            for (at, file) in self.state.files.iter().enumerate() {
+                groups.entry(file.group.clone()).or_default().push(at);
+            }
+            groups
+        });
+        let files = groups.get(group).into_iter().flatten().filter_map(|at| self.state.files.get(*at));
+        files.filter(move |file| file.table == table)
     }
 
     /// The names of the surveys that are known.
@@ -225,12 +437,14 @@ impl Snapshot {
     #[must_use]
     pub fn stored_schemas(&self, survey: &str) -> Vec<(Arc<Schema>, u64)> {
         let mut order: Vec<(Arc<Schema>, u64)> = Vec::new();
-        for file in self.files(Table::Alerts, Some(survey)) {
+        let mut files: Vec<&Arc<DataFile>> = self.files(Table::Alerts, Some(survey)).collect();
+        files.sort_by_key(|file| file.span().0);
+        for file in files {
             let Some(fingerprint) = file.schema.as_deref().and_then(Fingerprint::from_hex) else { continue };
             if let Some((_, rows)) = order.iter_mut().find(|(s, _)| s.fingerprint() == fingerprint) {
-                *rows += file.rows;
+                *rows += self.rows(file);
             } else if let Some(schema) = self.schemas.get(fingerprint) {
-                order.push((Arc::clone(schema), file.rows));
+                order.push((Arc::clone(schema), self.rows(file)));
             }
         }
         order

@@ -66,8 +66,13 @@ impl fmt::Display for Table {
     }
 }
 
-/// Column of every table that says which commit a row came with. It is not stored: a file knows its commit.
+/// Column of every table that says which commit a row came with. Stored only where a file holds rows of several; else
+/// the file knows its commit.
 pub const COMMIT: &str = "_commit";
+/// Column of `packets`, in files that name the groups of their pieces: the number of that group among them.
+pub const PIECES: &str = "_pieces";
+/// Column of `sources` and `forced` by which records are told apart: XXH3 (64 bits) of the record as it was sent.
+pub const DIGEST: &str = "_digest";
 /// Column with the label of who may see a row.
 pub const RIGHTS: &str = "_rights";
 
@@ -162,6 +167,7 @@ pub fn record_keys(ids: IdTypes) -> Fields {
         Field::new("_object", ids.object.data_type(), true),
         Field::new("_origin", DataType::Utf8, true),
         Field::new(RIGHTS, DataType::Utf8, true),
+        Field::new(DIGEST, DataType::Int64, true),
     ])
 }
 
@@ -270,17 +276,21 @@ const PAYLOAD_PAGE_BYTES: usize = 1 << 20;
 const PLANES_PAGE_BYTES: usize = 256 << 10;
 /// While data is hot, time matters more than the last percent.
 const HOT_ZSTD_LEVEL: i32 = 3;
+/// What is merged is written seldom and kept for long.
+const MERGED_ZSTD_LEVEL: i32 = 9;
 
 /// How a table is written. Measured on real packets: dictionaries cost space except for strings, deltas help whole
 /// numbers, split bytes help floats; statistics are of use on keys only, and there are hundreds of other columns.
+/// `merged` is what will not be written again soon.
 ///
 /// # Errors
 /// When the schema has a type that Parquet has not.
-pub fn writer_properties(table: Table, schema: &Schema) -> Result<WriterProperties> {
+pub fn writer_properties(table: Table, schema: &Schema, merged: bool) -> Result<WriterProperties> {
+    let level = if merged { MERGED_ZSTD_LEVEL } else { HOT_ZSTD_LEVEL };
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_created_by(format!("noctuary {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(HOT_ZSTD_LEVEL)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(level)?))
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -292,10 +302,14 @@ pub fn writer_properties(table: Table, schema: &Schema) -> Result<WriterProperti
         let path = column.path().clone();
         let top = path.parts().first().map(String::as_str).unwrap_or_default();
         let is_key = path.parts().len() == 1 && (top.starts_with('_') || table == Table::Ledger);
-        if is_key && !matches!(top, "_datum" | "_holes" | "_sha256" | "_sync") {
+        if is_key && !matches!(top, "_datum" | "_holes" | "_sha256" | "_sync" | DIGEST) {
             properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
         }
         properties = match column.physical_type() {
+            // Nothing makes these any shorter.
+            _ if top == DIGEST && is_key => properties
+                .set_column_encoding(path.clone(), Encoding::PLAIN)
+                .set_column_compression(path, Compression::UNCOMPRESSED),
             PhysicalType::INT32 | PhysicalType::INT64 => {
                 properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
             }

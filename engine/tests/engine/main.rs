@@ -11,6 +11,7 @@ mod apart;
 mod beacon;
 mod joins;
 mod lamp;
+mod merged;
 mod objects;
 mod pruning;
 mod reads;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use noctuary_storage::Access;
+use noctuary_storage::{Access, AsOf};
 
 use super::{
-    cutout, demo, get, ingest, ledger, load, log, nights, quarantine, questions, schema, serve, simulate, sql, stats,
-    survey, verify,
+    compact, cutout, demo, get, ingest, ledger, load, nights, quarantine, questions, schema, serve, simulate, sql,
+    stats, survey, vacuum, verify, versions,
 };
 use crate::bytesize::ByteSize;
 use crate::config::Given;
@@ -60,6 +60,15 @@ pub struct Global {
     pub log: String,
 }
 
+/// Which version of the archive is read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct VersionArg {
+    /// The archive as it was at a version: its number, a tag, or a time such as 2026-04-07T12:00:00Z (`noctuary
+    /// versions` lists them) [default: the newest].
+    #[arg(long, value_name = "VERSION")]
+    pub as_of: Option<AsOf>,
+}
+
 impl Arguments {
     /// What was given for the configuration.
     pub fn given(&self) -> Given {
@@ -96,8 +105,11 @@ pub enum Command {
     Survey(survey::SurveyArgs),
     Stats(stats::StatsArgs),
     Verify(verify::VerifyArgs),
-    Log(log::LogArgs),
-    Rollback(log::RollbackArgs),
+    Versions(versions::VersionsArgs),
+    Tag(versions::TagArgs),
+    Rollback(versions::RollbackArgs),
+    Compact(compact::CompactArgs),
+    Vacuum(vacuum::VacuumArgs),
     Serve(serve::ServeArgs),
 }
 

@@ -9,6 +9,7 @@ use noctuary_packet::json::to_json;
 use noctuary_storage::Snapshot;
 use noctuary_storage::packets::{StoredPacket, find};
 
+use super::args::VersionArg;
 use crate::config::Config;
 use crate::error::{Failure, Result};
 use crate::open;
@@ -49,6 +50,8 @@ pub struct Which {
     /// Which of several packets with this id and other bytes, from 0 [default: the newest].
     #[arg(long, value_name = "N")]
     pub revision: Option<i32>,
+    #[command(flatten)]
+    pub version: VersionArg,
 }
 
 /// The forms of a packet.
@@ -95,7 +98,8 @@ pub async fn run(config: &Config, args: &GetArgs) -> Result<ExitCode> {
 /// # Errors
 /// When there is none, or it is not clear which.
 pub async fn one_packet(config: &Config, id: &str, which: &Which) -> Result<(StoredPacket, Snapshot)> {
-    let (archive, snapshot) = open::for_reader(config).await?;
+    let (archive, _) = open::for_reader(config).await?;
+    let snapshot = open::version(&archive, which.version.as_of.as_ref()).await?;
     let mut found = find(&archive, &snapshot, id, which.survey.as_deref(), &config.rights.value).await?;
     let mut surveys: Vec<&str> = found.iter().map(|p| p.survey.as_str()).collect();
     surveys.dedup();

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use noctuary_packet::time::Night;
 
+use super::args::VersionArg;
 use super::sql::{How, MORE, answer, understood};
 use crate::config::Config;
 use crate::error::Result;
@@ -61,6 +62,8 @@ pub struct ShowArgs {
     /// Rows that a table shows, 0 for all.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub max_rows: usize,
+    #[command(flatten)]
+    pub version: VersionArg,
 }
 
 /// Runs the command.
@@ -97,7 +100,7 @@ pub fn quoted(text: &str) -> String {
 pub async fn show(config: &Config, sql: &str, args: &ShowArgs) -> Result<ExitCode> {
     let format = Format::chosen(args.format, args.output.as_deref())?;
     let engine = open::reader_engine(config).await?;
-    let session = open::session(&engine, &config.rights.value, None).await?;
+    let session = open::session(&engine, &config.rights.value, args.version.as_of.as_ref()).await?;
     let questions = understood(&session, &[sql.to_owned()]).await?;
     let mut sink = Sink::open(args.output.as_deref())?;
     for question in &questions {

@@ -1,13 +1,13 @@
 //! The command line.
 
 mod args;
+mod compact;
 mod cutout;
 mod demo;
 mod get;
 mod ingest;
 mod ledger;
 mod load;
-mod log;
 mod nights;
 mod quarantine;
 mod questions;
@@ -18,7 +18,9 @@ mod simulate;
 mod sql;
 mod stats;
 mod survey;
+mod vacuum;
 mod verify;
+mod versions;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -108,8 +110,11 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Survey(args) => survey::run(config, args).await,
         Command::Stats(args) => stats::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
-        Command::Log(args) => log::run(config, args).await,
-        Command::Rollback(args) => log::roll_back(config, args).await,
+        Command::Versions(args) => versions::run(config, args).await,
+        Command::Tag(args) => versions::tag(config, args).await,
+        Command::Rollback(args) => versions::roll_back(config, args).await,
+        Command::Compact(args) => compact::run(config, args).await,
+        Command::Vacuum(args) => vacuum::run(config, args).await,
         Command::Serve(_) => Err(Failure::internal("serve was not dispatched")),
     }
 }

@@ -128,7 +128,7 @@ const MORE: &str = "\\n 0 shows all, \\f csv or \\f json writes all";
 
 /// Talks until the user leaves.
 pub async fn run(config: &Config, engine: &Engine, args: &AnswerArgs) -> Result<ExitCode> {
-    let mut session = open::session(engine, &config.rights.value, args.as_of).await?;
+    let mut session = open::session(engine, &config.rights.value, args.version.as_of.as_ref()).await?;
     let mut editor: Editor<Prompt, FileHistory> = Editor::new().map_err(terminal)?;
     editor.set_helper(Some(Prompt { names: session.names() }));
     let history = history_file();
@@ -173,7 +173,8 @@ pub async fn run(config: &Config, engine: &Engine, args: &AnswerArgs) -> Result<
                 }
             },
         };
-        if args.as_of.is_none() && session.snapshot().version() != engine.archive().snapshot().await?.version() {
+        if args.version.as_of.is_none() && session.snapshot().version() != engine.archive().snapshot().await?.version()
+        {
             session = open::session(engine, &config.rights.value, None).await?;
             if let Some(prompt) = editor.helper_mut() {
                 prompt.names = session.names();

@@ -56,9 +56,8 @@ pub struct AnswerArgs {
     /// memory; the other formats always write all rows, as they come.
     #[arg(long, value_name = "N")]
     pub max_rows: Option<usize>,
-    /// Ask the archive as it was at this version (`noctuary log` lists them).
-    #[arg(long, value_name = "VERSION")]
-    pub as_of: Option<u64>,
+    #[command(flatten)]
+    pub version: super::args::VersionArg,
 }
 
 /// Runs the command.
@@ -96,7 +95,7 @@ pub async fn ask(config: &Config, script: &str, args: &AnswerArgs) -> Result<Exi
         _ => {}
     }
     let engine = open::reader_engine(config).await?;
-    let session = open::session(&engine, &config.rights.value, args.as_of).await?;
+    let session = open::session(&engine, &config.rights.value, args.version.as_of.as_ref()).await?;
     let questions = understood(&session, &statements).await?;
     let how = How { format, max_rows: args.max_rows, more: MORE };
     let mut sink = Sink::open(args.output.as_deref())?;

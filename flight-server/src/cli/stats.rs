@@ -42,7 +42,7 @@ pub struct StatsArgs {
 pub async fn run(config: &Config, args: &StatsArgs) -> Result<ExitCode> {
     let format = Format::chosen(args.show.format, args.show.output.as_deref())?;
     let archive = open::archive(config).await?;
-    let snapshot = archive.snapshot().await?;
+    let snapshot = open::version(&archive, args.show.version.as_of.as_ref()).await?;
     if let Some(name) = &args.survey {
         survey::known(&snapshot, name)?;
     }

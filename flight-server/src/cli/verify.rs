@@ -7,6 +7,7 @@ use clap::Args;
 use noctuary_packet::time::Night;
 use noctuary_storage::verify::{VerifyOptions, VerifyProgress, VerifyReport, verify};
 
+use super::args::VersionArg;
 use crate::config::Config;
 use crate::error::Result;
 use crate::open;
@@ -37,12 +38,14 @@ pub struct VerifyArgs {
     /// Look at so many packets instead of all.
     #[arg(long, value_name = "N")]
     pub sample: Option<u64>,
+    #[command(flatten)]
+    pub version: VersionArg,
 }
 
 /// Runs the command.
 pub async fn run(config: &Config, args: &VerifyArgs) -> Result<ExitCode> {
     let archive = open::archive(config).await?;
-    let snapshot = archive.snapshot().await?;
+    let snapshot = open::version(&archive, args.version.as_of.as_ref()).await?;
     let progress = Arc::new(VerifyProgress::default());
     let watched = Arc::clone(&progress);
     let watch = Watch::start("verify", Unit::Bytes, move || Step {

@@ -19,7 +19,7 @@ use arrow_flight::sql::{
 use arrow_flight::{Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket};
 use futures::{Stream, TryStreamExt};
 use noctuary_engine::{Engine, Session};
-use noctuary_storage::Access;
+use noctuary_storage::{Access, AsOf};
 use prost::Message;
 use tokio::runtime::Handle;
 use tonic::metadata::MetadataValue;
@@ -60,7 +60,8 @@ impl Door {
     {
         let door = self.clone();
         run::done(&self.queries, async move {
-            let session = open::session(&door.engine, &door.access, version).await?;
+            let version = version.map(AsOf::Version);
+            let session = open::session(&door.engine, &door.access, version.as_ref()).await?;
             work(session).await
         })
         .await

@@ -98,11 +98,11 @@ fn everything_is_counted() {
     place.run(&["nights", "--survey", "LSST"]).ends(2).warns("\"LSST\"").warns("lsst");
     place.run(&["nights", "--survey", "ztf"]).ok();
 
-    let log = place.run(&["log"]).ok().says("created");
+    let log = place.run(&["versions"]).ok().says("created");
     assert!(log.out.contains(&packets.len().to_string()), "{log}");
     place.run(&["rollback", "0"]).ok();
     place.run(&["sql", "-c", "SELECT count(*) AS n FROM lsst.alerts", "--format", "csv"]).ok().says("n\n0\n");
-    place.run(&["log"]).ok().says("undone");
+    place.run(&["versions"]).ok().says("undone");
     place.run(&["ingest", "sent"]).ok();
     place.run(&["sql", "-c", "SELECT count(*) AS n FROM lsst.alerts", "--format", "csv"]).ok().says("n\n24\n");
     place.run(&["rollback", "99"]).ends(2);

@@ -44,7 +44,7 @@ fn what_counts_packets_is_for_those_who_may_see_all() {
         &["quarantine", "list"],
         &["quarantine", "show", "nothing"],
         &["quarantine", "retry", "--all"],
-        &["log"],
+        &["versions"],
         &["schema", "list"],
         &["schema", "add", "burst.avsc"],
         &["survey", "list"],
@@ -64,8 +64,8 @@ fn what_counts_packets_is_for_those_who_may_see_all() {
     }
     place.run(&["nights", "--rights", "public,members"]).ends(2).warns("--rights all").warns("members,public");
     place.write("noctuary.toml", "rights = 'public'\n");
-    place.run(&["log"]).ends(2).warns("noctuary.toml");
-    place.run(&["log", "--rights", "all"]).ok();
+    place.run(&["versions"]).ends(2).warns("noctuary.toml");
+    place.run(&["versions", "--rights", "all"]).ok();
     for command in [&["schema", "show", SCHEMA_ID][..], &["survey", "show", "meerkat"], &["questions", "list"]] {
         place.run(command).ok();
     }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use noctuary_packet::apart::gzip::{self, Unpacked};
 use noctuary_packet::apart::{Anatomy, Apart, Cut, Fill, Hole, Part, Recipe, RecordKind, Runs, take_apart};
 use noctuary_packet::schema::NodeId;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use noctuary_packet::survey::AlertKeys;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use super::batch::StoredRow;
 use super::build::both;
@@ -52,6 +53,8 @@ pub(super) struct Record<'d> {
     pub packet: usize,
     /// The least restricted of the packets that have it.
     pub rights: u8,
+    /// Stands for its object, or for the place of an alert without one.
+    of: u64,
 }
 
 /// What a record was in its packet.
@@ -77,20 +80,20 @@ impl<'d> Records<'d> {
         Self { kind, node, of_list, rows: Vec::new(), known: HashMap::new() }
     }
 
-    /// The row of a record. One that has the same bytes is the same record, unless one is a trigger and the other
-    /// stands in a history.
-    fn row(&mut self, bytes: &'d [u8], origin: Origin, packet: usize, rights: u8) -> u32 {
+    /// The row of a record. One of the same object that has the same bytes is the same record, unless one is a trigger
+    /// and the other stands in a history.
+    fn row(&mut self, record: Record<'d>) -> u32 {
         // A commit has fewer rows than can be counted so.
         let next = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
-        let row = *self.known.entry(xxh3_128_with_seed(bytes, origin as u64)).or_insert(next);
+        let seed = record.of.wrapping_add(record.origin as u64);
+        let row = *self.known.entry(xxh3_128_with_seed(record.bytes, seed)).or_insert(next);
         if let Some(known) = self.rows.get_mut(row as usize)
-            && known.bytes == bytes
-            && known.origin == origin
+            && (known.bytes, known.origin, known.of) == (record.bytes, record.origin, record.of)
         {
-            known.rights = known.rights.min(rights);
+            known.rights = known.rights.min(record.rights);
             return row;
         }
-        self.rows.push(Record { bytes, origin, packet, rights });
+        self.rows.push(record);
         next
     }
 }
@@ -111,6 +114,14 @@ impl<'d> One<'d> {
         });
         let unpacked = images.collect();
         Ok(Self { apart, unpacked })
+    }
+}
+
+/// A number for the object of an alert, or for its place if it has none.
+fn stands_for(keys: &AlertKeys) -> u64 {
+    match &keys.object {
+        Some(object) => xxh3_64(object.to_string().as_bytes()),
+        None => stats::cell(keys).map_or(0, i64::cast_unsigned),
     }
 }
 
@@ -145,18 +156,19 @@ pub(super) fn take<'d>(resolved: &Resolved, rows: &'d [StoredRow], beside: bool)
     });
     let mut lists: Vec<Vec<Option<Runs>>> = vec![vec![None; anatomy.lists().len()]; rows.len()];
     for at in order {
-        let rights = rows[at].accepted.keys.rights;
+        let (rights, of) = (rows[at].accepted.keys.rights, stands_for(&rows[at].accepted.keys));
+        let one = |bytes, origin| Record { bytes, origin, packet: at, rights, of };
         let apart = &all[at].apart;
         let parts = apart.cuts.iter().map(|cut| &cut.part).chain(&apart.left);
         for part in parts {
             let Part::Records { list, records: found } = part else { continue };
             let file = &mut records[*list];
             let origin = if file.kind == RecordKind::Forced { Origin::Forced } else { Origin::History };
-            let runs = found.iter().map(|record| file.row(record, origin, at, rights)).collect();
+            let runs = found.iter().map(|record| file.row(one(record, origin))).collect();
             lists[at][*list] = Some(runs);
         }
         if let (Some(file), Some(trigger)) = (triggers, apart.trigger) {
-            records[file].row(trigger, Origin::Trigger, at, rights);
+            records[file].row(one(trigger, Origin::Trigger));
         }
     }
 

@@ -9,7 +9,7 @@ use noctuary_packet::reason::Reason;
 
 use super::examine::{Accepted, Examined, Place, Verdict};
 use super::item::Broken;
-use super::known::AsOf;
+use super::known::Looked;
 use crate::log::{Counts, SourceId, SourceMove};
 
 /// What a source takes in memory, roughly: its name, how far it has come, its tally.
@@ -30,7 +30,7 @@ pub(super) struct Batch {
     /// Quarantined packets that are stored with this.
     pub released: Vec<String>,
     /// What the archive held when the first packet was looked up.
-    pub as_of: Option<AsOf>,
+    pub looked: Option<Looked>,
     weight: usize,
 }
 

@@ -19,7 +19,8 @@ use crate::error::{Result, StorageError};
 use crate::footers::batches;
 use crate::log::DataFile;
 use crate::snapshot::Snapshot;
-use crate::tables::Table;
+use crate::tables::{COMMIT, Table};
+use crate::visible::Commits;
 
 /// Memory for id columns read back.
 const CACHE_BYTES: u64 = 128 << 20;
@@ -35,7 +36,8 @@ pub(super) type Digests = HashMap<Id, Vec<PacketHash>>;
 #[derive(Debug)]
 pub(super) struct KnownAlerts {
     archive: Archive,
-    files: Cache<String, Arc<Digests>>,
+    /// By file, and by the last rollback, which may have undone some of its rows.
+    files: Cache<(String, Option<(u64, u64)>), Arc<Digests>>,
     /// What this run has accepted and perhaps not committed yet.
     overlay: HashMap<Key, Vec<(u64, PacketHash)>>,
     order: VecDeque<(u64, Key)>,
@@ -45,16 +47,16 @@ type Key = (Arc<str>, Id);
 
 /// What was known when a batch was put together; what came later has to be looked at again before it is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct AsOf {
+pub(super) struct Looked {
     /// The version of the archive.
     pub version: u64,
-    /// How many versions had been undone by then.
-    pub undone: usize,
+    /// What the last rollback had undone by then.
+    pub rollback: Option<(u64, u64)>,
 }
 
-impl AsOf {
+impl Looked {
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self { version: snapshot.version(), undone: snapshot.versions().iter().filter(|v| v.undone).count() }
+        Self { version: snapshot.version(), rollback: snapshot.last_rollback() }
     }
 }
 
@@ -62,7 +64,9 @@ impl KnownAlerts {
     pub fn new(archive: &Archive) -> Self {
         let files = Cache::builder()
             .max_capacity(CACHE_BYTES)
-            .weigher(|_, digests: &Arc<Digests>| u32::try_from(digests.len() as u64 * ENTRY_BYTES).unwrap_or(u32::MAX))
+            .weigher(|_: &(String, Option<(u64, u64)>), digests: &Arc<Digests>| {
+                u32::try_from(digests.len() as u64 * ENTRY_BYTES).unwrap_or(u32::MAX)
+            })
             .build();
         Self { archive: archive.clone(), files, overlay: HashMap::new(), order: VecDeque::new() }
     }
@@ -74,7 +78,8 @@ impl KnownAlerts {
         for file in snapshot.files(Table::Alerts, Some(survey)) {
             let Some((from, to)) = &file.stats.alert else { continue };
             if from <= *greatest && to >= *least && ids.iter().any(|id| from <= *id && *id <= to) {
-                let load = self.files.try_get_with(file.path.clone(), load(&self.archive, file));
+                let key = (file.path.clone(), snapshot.last_rollback());
+                let load = self.files.try_get_with(key, load(&self.archive, file, |c| snapshot.visible().shows(c)));
                 let digests = load.await.map_err(|e: Arc<StorageError>| {
                     StorageError::new(e.kind(), e.to_string()).during(format!("reading the ids of {}", file.path))
                 })?;
@@ -122,10 +127,14 @@ impl KnownAlerts {
     }
 }
 
-/// Reads the ids and digests of a file.
-pub(super) async fn load(archive: &Archive, file: &Arc<DataFile>) -> Result<Arc<Digests>> {
+/// Reads the ids and digests of a file, of rows that certain commits brought.
+pub(super) async fn load(
+    archive: &Archive,
+    file: &Arc<DataFile>,
+    wanted: impl Fn(u64) -> bool,
+) -> Result<Arc<Digests>> {
     let builder = archive.rows(file).await?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", "_sha256"]);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_alert", "_sha256", COMMIT]);
     let mut batches = batches(file, builder.with_projection(mask))?;
     let mut digests = Digests::new();
     while let Some(batch) = batches.try_next().await? {
@@ -134,7 +143,8 @@ pub(super) async fn load(archive: &Archive, file: &Arc<DataFile>) -> Result<Arc<
             return Err(damaged());
         };
         let hashes = hashes.as_fixed_size_binary_opt().ok_or_else(damaged)?;
-        for row in 0..batch.num_rows() {
+        let commits = Commits::of(&batch, file)?;
+        for row in (0..batch.num_rows()).filter(|row| wanted(commits.get(*row))) {
             let id = if let Some(ids) = ids.as_primitive_opt::<Int64Type>() {
                 Id::Number(ids.value(row))
             } else {

@@ -38,8 +38,10 @@ use std::sync::Arc;
 use noctuary_packet::reason::Reason;
 use noctuary_packet::schema::Schema;
 
+pub(crate) use packets::runs;
 pub use pipeline::ingest;
 pub use progress::Progress;
+pub(crate) use records::digest;
 pub(crate) use retry::Retry;
 pub use source::Source;
 pub(crate) use source::id_of_file;

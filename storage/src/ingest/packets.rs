@@ -67,7 +67,7 @@ fn hollow(parts: &PacketParts) -> Vec<u8> {
 }
 
 /// The first row and the number of rows of each run.
-fn runs<'r>(lists: impl Iterator<Item = Option<&'r Runs>>) -> ArrayRef {
+pub(crate) fn runs<'r>(lists: impl Iterator<Item = Option<&'r Runs>>) -> ArrayRef {
     let mut out = ListBuilder::new(Int32Builder::new());
     let number = |n: u32| i32::try_from(n).ok();
     for list in lists {

@@ -15,7 +15,7 @@ use super::build::Built;
 use super::builders::Builders;
 use super::examine::{Accepted, Examined, Verdict, examine};
 use super::item::Item;
-use super::known::{self, AsOf, Digests, KnownAlerts};
+use super::known::{self, Digests, KnownAlerts, Looked};
 use super::progress::Progress;
 use super::reader::Reader;
 use super::resolve::Resolver;
@@ -100,6 +100,8 @@ pub(super) struct Run {
     builders: Builders,
     /// Batches that have been committed.
     committed: AtomicU64,
+    /// The versions that they have become.
+    own: Mutex<HashSet<u64>>,
 }
 
 /// A commit with its files in place, waiting for its turn.
@@ -107,7 +109,7 @@ pub(super) struct Ready {
     entry: Entry,
     /// Ids of the alerts that it brings, by survey, and when they were looked up.
     ids: BTreeMap<String, HashSet<Id>>,
-    as_of: Option<AsOf>,
+    looked: Option<Looked>,
     reasons: BTreeMap<noctuary_packet::reason::Reason, u64>,
     refused_sources: Vec<(String, String)>,
 }
@@ -123,6 +125,7 @@ impl Run {
             headers: Mutex::default(),
             builders: Builders::new(in_flight),
             committed: AtomicU64::default(),
+            own: Mutex::default(),
         }
     }
 
@@ -152,7 +155,7 @@ impl Run {
             let files = self.files_of(&mut known, &chunk).await?;
             for piece in chunk {
                 progress.examined(piece.packets.len() as u64);
-                batch.as_of.get_or_insert(files.as_of);
+                batch.looked.get_or_insert(files.looked);
                 batch.take(piece, |accepted| decide(&mut known, &files, number, accepted));
                 if batch.weight() >= commit_bytes {
                     // The receiver is gone only after an error that it reports itself.
@@ -182,7 +185,7 @@ impl Run {
         let committed = self.committed.load(SeqCst);
         let snapshot = self.newest();
         known.forget(committed);
-        let mut files = KnownFiles { as_of: AsOf::of(&snapshot), by_survey: BTreeMap::new() };
+        let mut files = KnownFiles { looked: Looked::of(&snapshot), by_survey: BTreeMap::new() };
         for (survey, ids) in ids {
             files.by_survey.insert(survey.into(), known.prepare(&snapshot, survey, &ids).await?);
         }
@@ -195,7 +198,7 @@ impl Run {
         let counts = batch.counts();
         let (reasons, refused_sources) = (batch.reasons.clone(), batch.refused_sources.clone());
         let released = batch.released.clone();
-        let as_of = batch.as_of;
+        let looked = batch.looked;
         let moves: Vec<SourceMove> = batch.moves.values().cloned().collect();
         let mut ids: BTreeMap<String, HashSet<Id>> = BTreeMap::new();
         for row in &batch.stored {
@@ -207,7 +210,7 @@ impl Run {
         let counts = Counts { inline: built.inline, ..counts };
         let mut entry = self.put(built, now, counts, moves).await?;
         entry.released = released;
-        Ok(Ready { entry, ids, as_of, reasons, refused_sources })
+        Ok(Ready { entry, ids, looked, reasons, refused_sources })
     }
 
     async fn put(
@@ -247,17 +250,18 @@ impl Run {
 
     /// Commits one batch behind the one before.
     pub async fn commit(&self, ready: Ready, report: &mut Report, progress: &Progress) -> Result<()> {
-        let Ready { mut entry, ids, mut as_of, reasons, refused_sources } = ready;
+        let Ready { mut entry, ids, mut looked, reasons, refused_sources } = ready;
         let counts = entry.counts;
         let mut newest = self.newest();
         loop {
-            if let Some(seen) = as_of {
+            if let Some(seen) = looked {
                 self.still_holds(seen, &newest, &ids).await?;
-                as_of = Some(AsOf::of(&newest));
+                looked = Some(Looked::of(&newest));
             }
             entry.schemas.retain(|schema| !newest.keeps_schema_text(&schema.fingerprint));
             match self.archive.commit(&newest, entry.clone()).await? {
                 Commit::Done(snapshot) => {
+                    self.own.lock().unwrap_or_else(PoisonError::into_inner).insert(snapshot.version());
                     *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
                     break;
                 }
@@ -277,20 +281,25 @@ impl Run {
 
     /// Checks that what was found new, known or changed is so still: nobody else has stored alerts of the same ids
     /// since, and what was there has not been undone.
-    async fn still_holds(&self, seen: AsOf, now: &Snapshot, ids: &BTreeMap<String, HashSet<Id>>) -> Result<()> {
+    async fn still_holds(&self, seen: Looked, now: &Snapshot, ids: &BTreeMap<String, HashSet<Id>>) -> Result<()> {
         if now.version() == seen.version {
             return Ok(());
         }
-        if AsOf::of(now).undone != seen.undone {
+        if Looked::of(now).rollback != seen.rollback {
             return Err(StorageError::new(
                 ErrorKind::Conflict,
                 "the archive has just been rolled back; nothing is lost: start it again to go on from there",
             ));
         }
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (survey, ids) in ids {
-            let others = |file: &&Arc<DataFile>| file.commit > seen.version && !file.group.starts_with(&self.name);
+            let others = |file: &&Arc<DataFile>| file.span().1 > seen.version && !file.group.starts_with(&self.name);
             for file in now.files(Table::Alerts, Some(survey)).filter(others) {
-                if known::load(&self.archive, file).await?.keys().any(|id| ids.contains(id)) {
+                // What has been merged meanwhile may be ours; it is no news then.
+                let news = known::load(&self.archive, file, |commit| {
+                    commit > seen.version && !own.contains(&commit) && now.visible().shows(commit)
+                });
+                if news.await?.keys().any(|id| ids.contains(id)) {
                     return Err(StorageError::new(
                         ErrorKind::Conflict,
                         "another ingest has just stored alerts of the same ids; nothing is lost: start it again, \
@@ -305,7 +314,7 @@ impl Run {
 
 /// Id columns by survey.
 pub(super) struct KnownFiles {
-    pub as_of: AsOf,
+    pub looked: Looked,
     by_survey: BTreeMap<Arc<str>, Digests>,
 }
 

@@ -39,7 +39,7 @@ impl Proof {
             let pack = |header: &[u8], level, bytes: &[u8], out: &mut Vec<u8>| {
                 taken.pieces.pack(header, level, bytes, out);
             };
-            let datum = self.0.datum_packed_by(&pack, rest, recipe);
+            let datum = self.0.datum_packed_by(&pack, rest, recipe, 0);
             datum.is_ok_and(|datum| datum == *rows[*at].datum())
         };
         range.filter(|at| !comes_back(at)).collect()

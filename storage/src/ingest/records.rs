@@ -17,6 +17,11 @@ use crate::files::{File, file, writer};
 use crate::log::FileStats;
 use crate::tables::{record_keys, table_of};
 
+/// What tells a record from others of its object.
+pub(crate) fn digest(record: &[u8]) -> i64 {
+    i64::from_le_bytes(xxhash_rust::xxh3::xxh3_64(record).to_le_bytes())
+}
+
 impl Records<'_> {
     /// The file of these records: keys, and columns that say every bit of them.
     ///
@@ -42,6 +47,7 @@ impl Records<'_> {
                 ids(resolved.ids.object, rows.iter().map(|r| keys(r).object.as_ref())),
                 Arc::new(rows.iter().map(|r| Some(r.origin.name())).collect::<StringArray>()),
                 Arc::new(rows.iter().map(|r| Some(rights(r))).collect::<StringArray>()),
+                Arc::new(rows.iter().map(|r| digest(r.bytes)).collect::<Int64Array>()),
             ];
             columns.extend(decoder.finish().map_err(not_as_walked)?.columns().iter().cloned());
             writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;

@@ -64,7 +64,7 @@ impl Retry {
             let files = self.run.files_of(&mut self.known, &examined).await?;
             let [one] = examined;
             let (known, number) = (&mut self.known, self.number);
-            self.batch.as_of.get_or_insert(files.as_of);
+            self.batch.looked.get_or_insert(files.looked);
             self.batch.release(quarantined.id, one, |accepted| decide(known, &files, number, accepted));
             if self.batch.weight() >= self.commit_bytes {
                 self.commit().await?;

@@ -11,7 +11,9 @@ use crate::tables::Table;
 /// The first format that is read for ever.
 pub const FIRST_FORMAT: u32 = 2;
 /// The format that this program writes. Readers refuse a higher one.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
+/// The first format whose rollbacks say themselves where sources stand again.
+pub(crate) const ROLLBACKS_SAY_SOURCES: u32 = 3;
 
 /// One commit: everything it changes becomes visible with it, or nothing does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub struct Entry {
     /// Files that are part of the archive from here on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<DataFile>,
+    /// Files whose rows stand in files that this entry adds, and which are not read from here on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
     /// How far the sources have been taken in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceMove>,
@@ -45,6 +50,24 @@ pub struct Entry {
     /// Undoes every commit after this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_to: Option<u64>,
+    /// Names that versions get, or lose.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Option<u64>>,
+    /// What may be deleted from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<Cleared>,
+}
+
+/// What a vacuum gives up. Its entry stands before the first file is deleted, so that whoever still counts on one of
+/// them is told so by the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleared {
+    /// Versions before this one have no files of their own any more; what they showed is read from the files of this
+    /// one.
+    pub before: u64,
+    /// Files that no entry has named. No entry may from here on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead: Vec<String>,
 }
 
 impl Entry {
@@ -57,12 +80,15 @@ impl Entry {
             at,
             what: what.into(),
             add: Vec::new(),
+            remove: Vec::new(),
             sources: Vec::new(),
             counts: Counts::default(),
             schemas: Vec::new(),
             surveys: Vec::new(),
             released: Vec::new(),
             rollback_to: None,
+            tags: BTreeMap::new(),
+            cleared: None,
         }
     }
 }
@@ -95,9 +121,31 @@ pub struct DataFile {
     /// What is known of the rows without opening it.
     #[serde(default)]
     pub stats: FileStats,
+    /// How often its rows have been merged: 0 as a commit put them, then [`Level`](crate::compact::Level) by level.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub level: u8,
+    /// The first and last of the versions that brought its rows, where these say themselves which did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits: Option<(u64, u64)>,
+    /// In `packets`: the groups whose `cutouts` its packets are made of, by the numbers in `_pieces`; its own group if
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<String>,
     /// The version that brought it; filled in when the log is read.
     #[serde(default)]
     pub commit: u64,
+}
+
+impl DataFile {
+    /// The first and last of the versions that brought its rows.
+    #[must_use]
+    pub fn span(&self) -> (u64, u64) {
+        self.commits.unwrap_or((self.commit, self.commit))
+    }
+}
+
+fn is_zero(level: &u8) -> bool {
+    *level == 0
 }
 
 /// Least and greatest values, ends included; `None` where no row has one.

@@ -11,8 +11,9 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
+pub(crate) use entry::ROLLBACKS_SAY_SOURCES;
 pub use entry::{
-    Counts, DataFile, Entry, FIRST_FORMAT, FORMAT, FileStats, SchemaRecord, SourceId, SourceMove, SurveyRecord,
+    Cleared, Counts, DataFile, Entry, FIRST_FORMAT, FORMAT, FileStats, SchemaRecord, SourceId, SourceMove, SurveyRecord,
 };
 
 use crate::error::{Result, StorageError};

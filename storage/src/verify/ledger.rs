@@ -14,7 +14,8 @@ use crate::footers::batches;
 use crate::log::{Counts, DataFile};
 use crate::packets::text;
 use crate::snapshot::Snapshot;
-use crate::tables::Table;
+use crate::tables::{COMMIT, Table};
+use crate::visible::Commits;
 
 /// Stored packets by survey and night.
 type ByNight = BTreeMap<(String, Option<i32>), i64>;
@@ -25,7 +26,7 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
     let mut refused = Check::new("P4", "quarantined packets that are as many as the ledger says");
     let (mut by_night, mut all) = (ByNight::new(), Counts::default());
     for file in snapshot.files(Table::Ledger, None) {
-        match rows(archive, file).await {
+        match rows(archive, snapshot, file).await {
             Ok(rows) => {
                 for (number, row) in rows.iter().enumerate() {
                     let Counts { received: r, stored: s, duplicate: d, quarantined: q, .. } = row.counts;
@@ -41,7 +42,7 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
     }
     let mut there = ByNight::new();
     for file in snapshot.files(Table::Alerts, None) {
-        if let Err(e) = nights(archive, file, &mut there).await {
+        if let Err(e) = nights(archive, snapshot, file, &mut there).await {
             stored.fail(format!("{} cannot be read ({e}): {} alerts", file.path, file.rows));
         }
     }
@@ -50,7 +51,7 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
         stored
             .hold(said == there, || format!("{} night {:?}: the ledger says {said}, there are {there}", key.0, key.1));
     }
-    let rows: u64 = snapshot.files(Table::Quarantine, None).map(|f| f.rows).sum();
+    let rows: u64 = snapshot.files(Table::Quarantine, None).map(|f| snapshot.rows(f)).sum();
     let there = i64::try_from(rows).unwrap_or(i64::MAX) - i64::try_from(snapshot.released().len()).unwrap_or(i64::MAX);
     refused.examined = there.unsigned_abs();
     if there != all.quarantined {
@@ -66,7 +67,7 @@ struct LedgerRow {
     counts: Counts,
 }
 
-async fn rows(archive: &Archive, file: &DataFile) -> Result<Vec<LedgerRow>> {
+async fn rows(archive: &Archive, snapshot: &Snapshot, file: &DataFile) -> Result<Vec<LedgerRow>> {
     let mut batches = batches(file, archive.rows(file).await?)?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
@@ -79,7 +80,9 @@ async fn rows(archive: &Archive, file: &DataFile) -> Result<Vec<LedgerRow>> {
         let nights = nights.ok_or_else(|| damaged("night"))?;
         let (received, stored) = (count("received")?, count("stored")?);
         let (duplicate, quarantined) = (count("duplicate")?, count("quarantined")?);
-        rows.extend((0..batch.num_rows()).map(|row| LedgerRow {
+        let commits = Commits::of(&batch, file)?;
+        let shown = (0..batch.num_rows()).filter(|row| snapshot.visible().shows(commits.get(*row)));
+        rows.extend(shown.map(|row| LedgerRow {
             survey: surveys.value(row).to_owned(),
             night: nights.is_valid(row).then(|| nights.value(row)),
             counts: Counts {
@@ -94,13 +97,15 @@ async fn rows(archive: &Archive, file: &DataFile) -> Result<Vec<LedgerRow>> {
     Ok(rows)
 }
 
-async fn nights(archive: &Archive, file: &DataFile, nights: &mut ByNight) -> Result<()> {
+async fn nights(archive: &Archive, snapshot: &Snapshot, file: &DataFile, nights: &mut ByNight) -> Result<()> {
     let builder = archive.rows(file).await?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_night"]);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_night", COMMIT]);
     let mut batches = batches(file, builder.with_projection(mask))?;
     while let Some(batch) = batches.try_next().await? {
         let column = batch.column_by_name("_night").and_then(|c| c.as_primitive_opt::<Date32Type>());
-        for night in column.ok_or_else(|| StorageError::damaged("no column _night"))? {
+        let column = column.ok_or_else(|| StorageError::damaged("no column _night"))?;
+        let commits = Commits::of(&batch, file)?;
+        for (_, night) in column.iter().enumerate().filter(|(row, _)| snapshot.visible().shows(commits.get(*row))) {
             *nights.entry((file.survey.clone().unwrap_or_default(), night)).or_default() += 1;
         }
     }

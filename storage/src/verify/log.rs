@@ -1,20 +1,21 @@
 //! P3 (whole) and P5 (as of): the log and the files that it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use object_store::ObjectStoreExt;
 
 use super::Check;
 use crate::archive::Archive;
-use crate::log::{Log, SourceId};
+use crate::log::{DataFile, Log, SourceId};
 use crate::snapshot::{Snapshot, State};
 
 pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> {
     let mut entries = Check::new("P3", "versions of the log, one after the other");
     let mut sources = Check::new("P3", "moves of sources that begin where the one before ended");
-    let mut present = Check::new("P5", "files of all versions, undone ones too, that are there with their length");
+    let mut present = Check::new("P5", "files of all versions that have their own, which are there with their length");
     let mut replayed = Check::new("P5", "versions that follow from the ones before, as a reader sees them");
     let log = Log::new(std::sync::Arc::clone(archive.store()));
+    let kept: BTreeSet<&str> = snapshot.state.files.iter().map(|file| file.path.as_str()).collect();
     let mut state = State::default();
     let mut positions: BTreeMap<SourceId, u64> = BTreeMap::new();
     for version in 0..=snapshot.version() {
@@ -32,12 +33,14 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
         entries.look();
         for step in &entry.sources {
             let at = positions.get(&step.source).copied().unwrap_or(0);
-            sources.hold(step.from == at && step.to >= step.from, || {
+            let forward = step.to >= step.from || entry.rollback_to.is_some();
+            sources.hold(step.from == at && forward, || {
                 format!("version {version} takes {} from {}, it stood at {at}", step.source.url, step.from)
             });
             positions.insert(step.source.clone(), step.to);
         }
-        for file in &entry.add {
+        let kept = |file: &&DataFile| kept.contains(file.path.as_str()) || version >= snapshot.cleared();
+        for file in entry.add.iter().filter(kept) {
             let found = archive.store().head(&file.path.as_str().into()).await;
             present.hold(found.as_ref().is_ok_and(|meta| meta.size == file.bytes), || match found {
                 Ok(meta) => format!("{} has {} bytes, the log says {}", file.path, meta.size, file.bytes),

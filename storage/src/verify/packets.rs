@@ -20,7 +20,8 @@ use crate::footers::batches;
 use crate::log::DataFile;
 use crate::packets::{BATCH_ROWS, Packets, StoredPacket, ids, text};
 use crate::snapshot::Snapshot;
-use crate::tables::{RIGHTS, Table};
+use crate::tables::{COMMIT, RIGHTS, Table};
+use crate::visible::Commits;
 
 struct Checks {
     files: Check,
@@ -37,6 +38,7 @@ struct AlertRow {
     rights: Option<String>,
     night: Option<i32>,
     hash: Vec<u8>,
+    commit: u64,
 }
 
 pub(super) async fn check(
@@ -124,6 +126,9 @@ async fn group(
         for packet in packets.decode(&batch).await? {
             let beside = rows.get(row);
             row += 1;
+            if beside.is_some_and(|row| !snapshot.visible().shows(row.commit)) {
+                continue;
+            }
             *counter += 1;
             if !(*counter).is_multiple_of(every)
                 || options.night.is_some_and(|n| beside.and_then(|b| b.night) != Some(n.0))
@@ -151,6 +156,7 @@ fn one(packet: &StoredPacket, beside: Option<&AlertRow>, keys: Option<&KeyReader
             && row.revision == packet.revision
             && row.hash == packet.hash.0
             && row.rights.as_deref() == Some(&packet.rights)
+            && row.commit == packet.commit
     });
     checks.aligned.hold(same, || format!("{} stands beside another row of alerts", name()));
     let label = keys.and_then(|keys| {
@@ -164,7 +170,7 @@ fn one(packet: &StoredPacket, beside: Option<&AlertRow>, keys: Option<&KeyReader
 
 async fn alert_rows(archive: &Archive, file: &DataFile) -> Result<Vec<AlertRow>> {
     let builder = archive.rows(file).await?;
-    let wanted = ["_alert", "_revision", RIGHTS, "_night", "_sha256"];
+    let wanted = ["_alert", "_revision", RIGHTS, "_night", "_sha256", COMMIT];
     let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
     let mut batches = batches(file, builder.with_projection(mask))?;
     let mut rows = Vec::new();
@@ -176,8 +182,10 @@ async fn alert_rows(archive: &Archive, file: &DataFile) -> Result<Vec<AlertRow>>
         let revisions = column("_revision")?.as_primitive_opt::<Int32Type>().ok_or_else(|| damaged("_revision"))?;
         let nights = column("_night")?.as_primitive_opt::<Date32Type>().ok_or_else(|| damaged("_night"))?;
         let hashes = column("_sha256")?.as_fixed_size_binary_opt().ok_or_else(|| damaged("_sha256"))?;
+        let commits = Commits::of(&batch, file)?;
         rows.extend((0..batch.num_rows()).map(|row| AlertRow {
-            alert: ids.get(row),
+            commit: commits.get(row),
+            alert: ids(row),
             revision: revisions.value(row),
             rights: rights.is_valid(row).then(|| rights.value(row).to_owned()),
             night: nights.is_valid(row).then(|| nights.value(row)),

@@ -6,6 +6,7 @@ mod apart;
 mod bad_containers;
 mod bad_input;
 mod bad_sources;
+mod compact;
 mod crash;
 mod dump;
 mod fencing;
@@ -16,6 +17,7 @@ mod make;
 mod real;
 mod rights;
 mod s3;
+mod seen;
 #[path = "../../packet/tests/packet/sent.rs"]
 mod sent;
 mod stores;

@@ -1,0 +1,259 @@
+//! One merge: groups of packets become fewer, and nobody sees it until all of it is there.
+//!
+//! ```text
+//! groups -> keys in memory: the order of the packets, the place of each object -> tiles of the sky
+//!        for each tile: records, each once -> a file of a kind
+//!                       pieces of images, each once, the first time that they are merged -> a file
+//!                       alerts and packets, pointing to where records and pieces have gone -> a file each
+//!                       every packet put together again from those files, its SHA-256 compared
+//!        -> one log entry: the new files are there, and the old ones are not read any more
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::Fields;
+use chrono::Utc;
+use futures::TryStreamExt;
+use noctuary_packet::apart::RecordKind;
+use noctuary_packet::schema::Schema;
+
+use super::input::{Anchors, Input, Row, Tile, rows, schema_of, tiles};
+use super::packets::{self, Gone};
+use super::policy::Task;
+use super::records::{self, Moved};
+use super::{needs, pieces, proof};
+use crate::archive::{Archive, Commit};
+use crate::error::{ErrorKind, Result, StorageError};
+use crate::log::{DataFile, Entry, FileStats};
+use crate::paths;
+use crate::snapshot::Snapshot;
+use crate::tables::{COMMIT, Table, record_node, table_of};
+
+/// Does one merge, and commits it.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] if somebody else has merged some of it meanwhile: nothing has changed then.
+/// [`ErrorKind::Damaged`] if a packet cannot be put together again from the new files, or an old file is damaged; the
+/// archive stays as it was.
+pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> Result<Snapshot> {
+    let inputs = task.groups.iter().map(|packets| Input::of(snapshot, packets)).collect::<Result<Vec<_>>>()?;
+    let run = uuid::Uuid::new_v4().simple().to_string();
+    let mut entry = Entry::new(Utc::now(), task.what());
+    let mut number = 0;
+    for inputs in alike(archive, inputs).await? {
+        let Some(first) = inputs.first().filter(|_| inputs.len() > 1) else { continue };
+        let schema = schema_of(snapshot, &first.packets)?;
+        let (all, anchors) = rows(archive, snapshot, &inputs).await?;
+        let tiles = tiles(all.iter().map(|row| row.anchor), task.rows_of_a_tile(all.len()));
+        let whole = tiles.len() == 1;
+        for tile in &tiles {
+            let own: Vec<Row> = all.iter().filter(|row| tile.holds(row.anchor)).cloned().collect();
+            if own.is_empty() {
+                continue;
+            }
+            let group = format!("{}-{number:04}", run.get(..12).unwrap_or(&run));
+            number += 1;
+            let (inputs, schema, anchors) = (&inputs, &schema, &anchors);
+            let merge = Group { archive, snapshot, task, inputs, schema, anchors, tile, whole, group };
+            entry.add.extend(merge.write(&own).await?);
+        }
+        entry.remove.extend(inputs.iter().flat_map(Input::files).map(|file| file.path.clone()));
+    }
+    if entry.remove.is_empty() {
+        return Ok(snapshot.clone());
+    }
+    proof::check(archive, snapshot, &entry).await?;
+    commit(archive, snapshot, entry).await
+}
+
+/// Inputs whose alerts have the same columns, together. What is a column is a matter of the mapping as well, which may
+/// have been another one when some of them were written.
+async fn alike(archive: &Archive, inputs: Vec<Input>) -> Result<Vec<Vec<Input>>> {
+    let mut kinds: Vec<(Fields, Vec<Input>)> = Vec::new();
+    for input in inputs {
+        let columns = archive.rows(&input.alerts).await?;
+        let own: Fields = columns.schema().fields().iter().filter(|f| f.name() != COMMIT).cloned().collect();
+        match kinds.iter_mut().find(|(known, _)| *known == own) {
+            Some((_, together)) => together.push(input),
+            None => kinds.push((own, vec![input])),
+        }
+    }
+    Ok(kinds.into_iter().map(|(_, inputs)| inputs).collect())
+}
+
+/// Commits what reads the same before and after, whatever anyone else has done meanwhile.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] if a file that goes is gone already.
+pub(super) async fn commit(archive: &Archive, base: &Snapshot, entry: Entry) -> Result<Snapshot> {
+    let mut base = base.clone();
+    let begun = base.last_rollback();
+    loop {
+        match archive.commit(&base, entry.clone()).await? {
+            Commit::Done(snapshot) => return Ok(snapshot),
+            // What a rollback undid was merged as if it were to stay; its rows are hidden as they are in other files.
+            Commit::Overtaken(newer) if newer.last_rollback() == begun => base = newer,
+            Commit::Overtaken(_) => {
+                return Err(StorageError::new(
+                    ErrorKind::Conflict,
+                    "the archive has just been rolled back; nothing is lost: start it again",
+                ));
+            }
+        }
+    }
+}
+
+/// A group in the making.
+struct Group<'a> {
+    archive: &'a Archive,
+    snapshot: &'a Snapshot,
+    task: &'a Task,
+    inputs: &'a [Input],
+    schema: &'a Arc<Schema>,
+    anchors: &'a Anchors,
+    tile: &'a Tile,
+    /// The tile is the whole sky: everything is needed.
+    whole: bool,
+    group: String,
+}
+
+impl Group<'_> {
+    /// Writes the files of a group.
+    async fn write(&self, rows: &[Row]) -> Result<Vec<DataFile>> {
+        let needs =
+            if self.whole { None } else { Some(needs::of(self.archive, self.inputs, self.schema, rows).await?) };
+        let mut gone = Gone::default();
+        let mut files = Vec::new();
+        let mut kinds: BTreeSet<(Table, String)> = BTreeSet::new();
+        for file in self.inputs.iter().flat_map(|input| &input.records) {
+            kinds.insert((file.table, file.record.clone().unwrap_or_default()));
+        }
+        for (table, record) in kinds {
+            let kind = if table == table_of(RecordKind::History) { RecordKind::History } else { RecordKind::Forced };
+            let is_list = |file: &Arc<DataFile>| self.inputs.iter().any(|i| i.list(self.schema, kind) == Some(file));
+            let (file, moved) = self.records(table, &record, kind, needs.as_ref()).await?;
+            let list = self.inputs.iter().flat_map(|input| &input.records);
+            let mut of_record = list.filter(|f| f.table == table && f.record.as_deref() == Some(record.as_str()));
+            if of_record.any(is_list) {
+                match kind {
+                    RecordKind::History => gone.history = moved,
+                    RecordKind::Forced => gone.forced = moved,
+                }
+            }
+            files.extend(file);
+        }
+        let own_pieces: Vec<_> = self.inputs.iter().map(|input| input.pieces.clone()).collect();
+        let needed = needs.as_ref().map_or(&[][..], |needs| &needs.pieces);
+        let (file, moved) = pieces::merge(self.archive, &own_pieces, needed, self.file(Table::Cutouts, None)).await?;
+        let commits = crate::ingest::range(rows.iter().map(|row| row.commit));
+        let file = file.map(|file| DataFile { commits, ..file });
+        let groups = self.groups_of_pieces(file.is_some(), rows);
+        gone.groups = groups.1;
+        gone.pieces = moved;
+        files.extend(file);
+        let merge = packets::Merge { archive: self.archive, inputs: self.inputs, rows, gone: &gone };
+        let target = DataFile { pieces: groups.0, ..self.file(Table::Packets, None) };
+        let (alerts, packets) =
+            futures::try_join!(merge.alerts(self.file(Table::Alerts, None)), merge.packets(target))?;
+        files.extend([DataFile { stats: alerts.stats.clone(), ..packets }, alerts]);
+        Ok(files)
+    }
+
+    async fn records(
+        &self,
+        table: Table,
+        record: &str,
+        kind: RecordKind,
+        needs: Option<&needs::Needs>,
+    ) -> Result<(Option<DataFile>, Moved)> {
+        let of_record = |input: &Input| {
+            let own = |file: &&Arc<DataFile>| file.table == table && file.record.as_deref() == Some(record);
+            input.records.iter().find(own).cloned()
+        };
+        let node = record_node(self.schema, record);
+        let node = node.ok_or_else(|| StorageError::damaged(format!("{} has no {record}", self.schema.label())))?;
+        let merge = records::Merge {
+            archive: self.archive,
+            snapshot: self.snapshot,
+            schema: self.schema,
+            node,
+            files: self.inputs.iter().map(of_record).collect(),
+            anchors: self.anchors,
+            tile: self.tile,
+            needed: needs.map_or_else(Vec::new, |needs| match kind {
+                RecordKind::History => needs.history.clone(),
+                RecordKind::Forced => needs.forced.clone(),
+            }),
+            repeat: true,
+        };
+        merge.run(self.file(table, Some(record))).await
+    }
+
+    /// The groups whose pieces the packets are made of, and by input the new numbers of those that it named.
+    fn groups_of_pieces(&self, own: bool, rows: &[Row]) -> (Vec<String>, Vec<Vec<u32>>) {
+        let mut groups: Vec<String> = if own { vec![self.group.clone()] } else { Vec::new() };
+        let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+        let used: BTreeSet<u32> = rows.iter().map(|row| row.input).collect();
+        let mut all = Vec::with_capacity(self.inputs.len());
+        for (at, input) in self.inputs.iter().enumerate() {
+            if input.pieces.is_some() {
+                all.push(vec![0]);
+                continue;
+            }
+            let mut of_input = Vec::new();
+            if u32::try_from(at).is_ok_and(|at| used.contains(&at)) {
+                for group in input.kept_pieces() {
+                    let next = u32::try_from(groups.len()).unwrap_or(u32::MAX);
+                    let number = *numbers.entry(group.clone()).or_insert(next);
+                    if number == next {
+                        groups.push(group.clone());
+                    }
+                    of_input.push(number);
+                }
+            }
+            all.push(of_input);
+        }
+        if groups == [self.group.clone()] {
+            groups.clear();
+        }
+        (groups, all)
+    }
+
+    /// A file of the group, of which nothing is known yet.
+    fn file(&self, table: Table, record: Option<&str>) -> DataFile {
+        let survey = Some(self.task.survey.clone());
+        DataFile {
+            table,
+            path: paths::data(table, survey.as_deref(), &self.group, record).to_string(),
+            survey,
+            schema: Some(self.task.schema.clone()),
+            group: self.group.clone(),
+            record: record.map(str::to_owned),
+            bytes: 0,
+            rows: 0,
+            checksum: String::new(),
+            stats: FileStats::default(),
+            level: self.task.level as u8,
+            commits: None,
+            pieces: Vec::new(),
+            commit: 0,
+        }
+    }
+}
+
+/// Reads a file to its end, for what it says of each batch.
+pub(super) async fn each(
+    archive: &Archive,
+    file: &Arc<DataFile>,
+    columns: &[&str],
+    mut take: impl FnMut(&arrow::array::RecordBatch) -> Result<()>,
+) -> Result<()> {
+    let builder = archive.rows(file).await?;
+    let mask = parquet::arrow::ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let mut batches = crate::footers::batches(file, builder.with_projection(mask))?;
+    while let Some(batch) = batches.try_next().await? {
+        take(&batch)?;
+    }
+    Ok(())
+}

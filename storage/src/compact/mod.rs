@@ -1,0 +1,148 @@
+//! Merging: what was written every minute becomes what is read for years.
+//!
+//! Groups of a night become one, those of its month become one, those of its year too; where that would be too much it
+//! is divided by the sky. What the packets of a group repeat stands once in it, so that a history costs what has been
+//! added since. Images are merged once, when their packets are first.
+//!
+//! Rows say which commit brought them, so that every version can still be read. Each merge is one commit of its own:
+//! readers never wait and never see half of it, and one that was stopped leaves files that nobody reads.
+
+mod columns;
+mod input;
+mod lanes;
+mod merge;
+mod needs;
+mod output;
+mod packets;
+mod pieces;
+mod plain;
+mod policy;
+mod proof;
+mod records;
+mod stats;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+pub use plain::Plain;
+pub use policy::{Level, Policy, Task};
+
+use crate::archive::Archive;
+use crate::error::{ErrorKind, Result};
+use crate::snapshot::Snapshot;
+
+/// One merge.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Of packets, with all that they are made of.
+    Packets(Task),
+    /// Of other rows.
+    Plain(Plain),
+}
+
+impl Work {
+    /// Bytes that are read.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Packets(task) => task.bytes,
+            Self::Plain(plain) => plain.bytes(),
+        }
+    }
+
+    /// What it does, for people.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match self {
+            Self::Packets(task) => format!("{} into the {}", task.what(), task.level),
+            Self::Plain(plain) => plain.what(),
+        }
+    }
+}
+
+/// How far it has come.
+#[derive(Debug, Default)]
+pub struct CompactProgress {
+    total: AtomicU64,
+    done: AtomicU64,
+}
+
+impl CompactProgress {
+    /// Bytes of files to merge.
+    pub fn total_bytes(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
+
+    /// Bytes of files merged.
+    pub fn done_bytes(&self) -> u64 {
+        self.done.load(Relaxed)
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompactReport {
+    /// Merges made.
+    pub merges: u64,
+    /// Merges that were left to somebody else who was faster.
+    pub left: u64,
+    /// Files before, of what was merged, and after.
+    pub files: (u64, u64),
+    /// Bytes before, of what was merged, and after.
+    pub bytes: (u64, u64),
+    /// The newest version afterwards.
+    pub version: u64,
+}
+
+/// What there is to merge.
+#[must_use]
+pub fn plan(snapshot: &Snapshot, policy: &Policy) -> Vec<Work> {
+    let packets = policy::plan(snapshot, policy).into_iter().map(Work::Packets);
+    packets.chain(plain::plan(snapshot, policy.now, policy.group_bytes).into_iter().map(Work::Plain)).collect()
+}
+
+/// Merges what there is to merge. May be stopped at any point and started again.
+///
+/// # Errors
+/// When storage fails, or a file is damaged: the archive is what it was before that merge.
+pub async fn compact(archive: &Archive, policy: &Policy, progress: &CompactProgress) -> Result<CompactReport> {
+    let mut snapshot = archive.snapshot().await?;
+    let work = plan(&snapshot, policy);
+    progress.total.store(work.iter().map(Work::bytes).sum(), Relaxed);
+    let mut report = CompactReport::default();
+    for one in work {
+        let done = match &one {
+            Work::Packets(task) => merge::run(archive, &snapshot, task).await,
+            Work::Plain(plain) => plain.run(archive, &snapshot).await,
+        };
+        match done {
+            Ok(after) => {
+                report.merges += 1;
+                count(&snapshot, &after, &mut report);
+                snapshot = after;
+            }
+            Err(e) if e.kind() == ErrorKind::Conflict => {
+                tracing::info!("{}: {e}", one.what());
+                report.left += 1;
+                snapshot = archive.snapshot().await?;
+            }
+            Err(e) => return Err(e),
+        }
+        progress.done.fetch_add(one.bytes(), Relaxed);
+    }
+    report.version = snapshot.version();
+    Ok(report)
+}
+
+/// Counts what the newest version has of files that the one before had not, and the other way round.
+fn count(before: &Snapshot, after: &Snapshot, report: &mut CompactReport) {
+    let mut sum = |of: &Snapshot, other: &Snapshot, into: fn(&mut CompactReport) -> (&mut u64, &mut u64)| {
+        let known: std::collections::HashSet<&str> = other.state.files.iter().map(|f| f.path.as_str()).collect();
+        let (files, bytes) = into(report);
+        for file in of.state.files.iter().filter(|f| !known.contains(f.path.as_str())) {
+            *files += 1;
+            *bytes += file.bytes;
+        }
+    };
+    sum(before, after, |report| (&mut report.files.0, &mut report.bytes.0));
+    sum(after, before, |report| (&mut report.files.1, &mut report.bytes.1));
+}

@@ -1,0 +1,163 @@
+//! Records that several groups of packets carry: which of them are shown.
+//!
+//! A group holds each record once; another group, whose packets came in another commit, may hold it again, until the
+//! two are merged. A question wants it once, and the same row whether they have been merged or not: of the copies that
+//! the reader may see it is the one with the least restricted label, and of these the one that came first. Records are
+//! the same if they are of one object, were the same in their packets (trigger, history, forced) and had the same bytes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+use noctuary_packet::id::Id;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::RowSelection;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::access::Access;
+use crate::archive::Archive;
+use crate::error::{Result, StorageError};
+use crate::footers::batches;
+use crate::log::DataFile;
+use crate::snapshot::Snapshot;
+use crate::tables::{COMMIT, DIGEST, RIGHTS, Table};
+use crate::visible::Commits;
+
+/// Records that are held against each other at a time; of more, the files are read several times.
+const AT_A_TIME: u64 = 4 << 20;
+
+/// Which copy is shown: the smallest.
+type Rank = (usize, u64, usize, usize);
+
+/// The rows of files of one table that are shown to a reader, by file; `None` where all are. If `objects` are given,
+/// only their rows are looked at, and all others count as shown.
+///
+/// # Errors
+/// When a file cannot be read.
+pub async fn shown(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    files: &[Arc<DataFile>],
+    access: &Access,
+    objects: Option<&BTreeSet<Id>>,
+) -> Result<Vec<Option<RowSelection>>> {
+    let mut hidden: Vec<Option<Vec<bool>>> = files.iter().map(|_| None).collect();
+    let may_hold = |file: &DataFile| {
+        let range = file.stats.object.as_ref();
+        objects.zip(range).is_none_or(|(wanted, (from, to))| wanted.range(from..=to).next().is_some())
+    };
+    let looked_at = |at: &usize| may_repeat(snapshot, &files[*at]) && may_hold(&files[*at]);
+    let repeated: Vec<usize> = (0..files.len()).filter(looked_at).collect();
+    // What one file repeats it has under several labels.
+    if repeated.len() > 1 || repeated.iter().any(|at| files[*at].stats.rights.len() > 1) {
+        let rows: u64 = repeated.iter().map(|at| files[*at].rows).sum();
+        let parts = if objects.is_some() { 1 } else { rows.div_ceil(AT_A_TIME).max(1) };
+        for part in 0..parts {
+            let mut best: HashMap<u128, Rank> = HashMap::new();
+            for at in &repeated {
+                let wanted = Wanted { snapshot, access, objects, part: u128::from(part), parts: u128::from(parts) };
+                wanted.look(archive, &files[*at], *at, &mut best, &mut hidden).await?;
+            }
+        }
+    }
+    let selection = |hidden: Vec<bool>, file: &Arc<DataFile>| {
+        let rows = usize::try_from(file.rows).unwrap_or(usize::MAX);
+        let shown = BooleanBuffer::collect_bool(rows, |row| hidden.get(row) != Some(&true));
+        let ranges = shown.set_slices().map(|(from, to)| from..to);
+        RowSelection::from_consecutive_ranges(ranges, rows)
+    };
+    let hidden = hidden.into_iter().zip(files);
+    Ok(hidden.map(|(hidden, file)| hidden.map(|hidden| selection(hidden, file))).collect())
+}
+
+/// What was loaded is carried by no packet, and by no other file.
+fn may_repeat(snapshot: &Snapshot, file: &DataFile) -> bool {
+    snapshot.beside(file, Table::Packets).next().is_some()
+}
+
+/// What is looked at, and for whom.
+struct Wanted<'a> {
+    snapshot: &'a Snapshot,
+    access: &'a Access,
+    objects: Option<&'a BTreeSet<Id>>,
+    /// Of records, those whose key leaves this when divided by the number of parts.
+    part: u128,
+    parts: u128,
+}
+
+impl Wanted<'_> {
+    async fn look(
+        &self,
+        archive: &Archive,
+        file: &Arc<DataFile>,
+        number: usize,
+        best: &mut HashMap<u128, Rank>,
+        hidden: &mut [Option<Vec<bool>>],
+    ) -> Result<()> {
+        let survey = file.survey.as_deref().and_then(|name| self.snapshot.survey(name));
+        let levels: &[String] = survey.map_or(&[], |survey| &survey.rights.levels);
+        let ranks: BTreeMap<&str, usize> = levels.iter().enumerate().map(|(at, label)| (label.as_str(), at)).collect();
+        let builder = archive.rows(file).await?;
+        let wanted = ["_object", "_anchor", "_origin", RIGHTS, DIGEST, COMMIT];
+        let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
+        let mut batches = batches(file, builder.with_projection(mask))?;
+        let mut first = 0;
+        let mut key = Vec::new();
+        while let Some(batch) = batches.try_next().await? {
+            let damaged = |name: &str| StorageError::damaged(format!("{}: no column {name}", file.path));
+            let column = |name: &str| batch.column_by_name(name).ok_or_else(|| damaged(name));
+            let text = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(|| damaged(name));
+            let (origins, labels) = (text("_origin")?, text(RIGHTS)?);
+            let cells = column("_anchor")?.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged("_anchor"))?;
+            let objects = crate::packets::ids_of(column("_object")?).ok_or_else(|| damaged("_object"))?;
+            let commits = Commits::of(&batch, file)?;
+            // Files from before records had digests show all they have.
+            let Some(digests) = batch.column_by_name(DIGEST).and_then(|c| c.as_primitive_opt::<Int64Type>()) else {
+                return Ok(());
+            };
+            for row in 0..batch.num_rows() {
+                let label = labels.is_valid(row).then(|| labels.value(row));
+                let (object, commit) = (objects(row), commits.get(row));
+                let is_wanted = self.objects.is_none_or(|wanted| object.as_ref().is_some_and(|o| wanted.contains(o)));
+                let is_seen = self.access.allows(label) && self.snapshot.visible().shows(commit);
+                if digests.is_null(row) || !is_wanted || !is_seen {
+                    continue;
+                }
+                key.clear();
+                key.extend(digests.value(row).to_le_bytes());
+                match &object {
+                    Some(Id::Number(number)) => key.extend(number.to_le_bytes()),
+                    Some(Id::Text(text)) => key.extend(text.as_bytes()),
+                    None => key.extend(cells.value(row).to_le_bytes()),
+                }
+                key.push(u8::from(object.is_some()));
+                key.extend(origins.value(row).as_bytes());
+                let key = xxh3_128(&key);
+                if key % self.parts != self.part {
+                    continue;
+                }
+                let rank = label.and_then(|label| ranks.get(label)).copied().unwrap_or(usize::MAX);
+                let own = (rank, commit, number, first + row);
+                let known = best.entry(key).or_insert(own);
+                if *known == own {
+                    continue;
+                }
+                let worse = own.max(*known);
+                *known = own.min(*known);
+                let (_, _, file, row) = worse;
+                if let Some(hidden) = hidden.get_mut(file) {
+                    let hidden = hidden.get_or_insert_with(Vec::new);
+                    if hidden.len() <= row {
+                        hidden.resize(row + 1, false);
+                    }
+                    hidden[row] = true;
+                }
+            }
+            first += batch.num_rows();
+        }
+        Ok(())
+    }
+}

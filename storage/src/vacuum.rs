@@ -1,0 +1,131 @@
+//! Giving back the room of what nobody needs any more: files whose rows have been merged or undone, and leftovers of
+//! writers that were stopped.
+//!
+//! Nothing is deleted before the log says that it will be. A version from before is read from the files of a later one
+//! from then on, and a writer that was asleep meanwhile finds its files refused instead of missing.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use crate::archive::{Archive, Commit};
+use crate::error::{ErrorKind, Result, StorageError};
+use crate::log::{Cleared, Entry};
+use crate::snapshot::Snapshot;
+use crate::tables::Table;
+
+/// What to give up.
+#[derive(Debug, Clone)]
+pub struct VacuumOptions {
+    /// The time it is.
+    pub now: DateTime<Utc>,
+    /// Versions that were the newest within this time keep their own files, which spares their readers from looking
+    /// for them elsewhere.
+    pub keep: TimeDelta,
+    /// Files that no version names are taken for leftovers when they are older than this.
+    pub grace: TimeDelta,
+    /// Only say what would be deleted.
+    pub dry_run: bool,
+}
+
+impl Default for VacuumOptions {
+    fn default() -> Self {
+        Self { now: Utc::now(), keep: TimeDelta::days(7), grace: TimeDelta::days(1), dry_run: false }
+    }
+}
+
+/// What was given back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VacuumReport {
+    /// Files whose rows stand elsewhere, or were undone.
+    pub superseded: u64,
+    /// Files that no version had ever named.
+    pub leftovers: u64,
+    /// Bytes of both, as far as they were there.
+    pub bytes: u64,
+    /// Versions before this one are read from the files of this one.
+    pub cleared: u64,
+}
+
+/// What a vacuum deletes.
+#[derive(Debug, Default)]
+struct Found {
+    before: u64,
+    superseded: Vec<String>,
+    leftovers: Vec<String>,
+    bytes: u64,
+}
+
+/// Deletes at a time.
+const AT_A_TIME: usize = 8;
+
+/// Deletes what no version needs that is kept. May be stopped at any point and started again.
+///
+/// # Errors
+/// When storage fails.
+pub async fn vacuum(archive: &Archive, options: &VacuumOptions) -> Result<VacuumReport> {
+    let mut snapshot = archive.snapshot().await?;
+    let found = loop {
+        let found = find(archive, &snapshot, options).await?;
+        let nothing = found.superseded.is_empty() && found.leftovers.is_empty();
+        if options.dry_run || (nothing && found.before <= snapshot.cleared()) {
+            break found;
+        }
+        let mut entry = Entry::new(options.now, format!("versions before {} cleared", found.before));
+        entry.cleared = Some(Cleared { before: found.before, dead: found.leftovers.clone() });
+        match archive.commit(&snapshot, entry).await {
+            Ok(Commit::Done(_)) => break found,
+            Ok(Commit::Overtaken(newer)) => snapshot = newer,
+            // A leftover has just been committed after all.
+            Err(e) if e.kind() == ErrorKind::Conflict => snapshot = archive.snapshot().await?,
+            Err(e) => return Err(e),
+        }
+    };
+    if !options.dry_run {
+        let all = found.superseded.iter().chain(&found.leftovers);
+        let deletes = all.map(|path| async move {
+            match archive.store().delete(&Path::from(path.as_str())).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(e) => Err(StorageError::from(e).during(format!("deleting {path}"))),
+            }
+        });
+        stream::iter(deletes).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
+    }
+    Ok(VacuumReport {
+        superseded: found.superseded.len() as u64,
+        leftovers: found.leftovers.len() as u64,
+        bytes: found.bytes,
+        cleared: found.before,
+    })
+}
+
+async fn find(archive: &Archive, snapshot: &Snapshot, options: &VacuumOptions) -> Result<Found> {
+    let oldest = options.now - options.keep;
+    let kept = snapshot.versions().iter().rev().find(|version| version.at <= oldest);
+    let before = kept.map_or(0, |version| version.version).max(snapshot.cleared());
+    let (superseded, waiting): (Vec<_>, Vec<_>) = snapshot.state.gone.iter().partition(|gone| gone.at <= before);
+    let superseded: Vec<String> = superseded.into_iter().map(|gone| gone.path.clone()).collect();
+    let mut named: HashSet<&str> = snapshot.state.files.iter().map(|file| file.path.as_str()).collect();
+    named.extend(waiting.into_iter().map(|gone| gone.path.as_str()));
+    let gone: HashSet<&str> = superseded.iter().map(String::as_str).collect();
+    let mut found = Found { before, ..Found::default() };
+    for table in Table::ALL {
+        let mut objects = archive.store().list(Some(&Path::from(table.to_string())));
+        while let Some(object) = objects.try_next().await? {
+            let path = object.location.as_ref();
+            let is_leftover =
+                !named.contains(path) && !gone.contains(path) && object.last_modified <= options.now - options.grace;
+            if is_leftover {
+                found.leftovers.push(path.to_owned());
+            }
+            if is_leftover || gone.contains(path) {
+                found.bytes += object.size;
+            }
+        }
+    }
+    found.superseded = superseded;
+    Ok(found)
+}
