@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use noctuary_packet::schema::Fingerprint;
 use noctuary_storage::log::Counts;
-use noctuary_storage::snapshot::VersionInfo;
+use noctuary_storage::state::VersionInfo;
 use noctuary_storage::{Access, Snapshot, Table};
 
 use crate::error::Result;

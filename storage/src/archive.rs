@@ -20,7 +20,8 @@ use crate::footers::{Footers, ParquetFile, columns};
 use crate::location::Location;
 use crate::log::{Append, DataFile, Entry, Log, SchemaRecord, SurveyRecord};
 use crate::paths;
-use crate::snapshot::{Snapshot, State};
+use crate::snapshot::Snapshot;
+use crate::state::State;
 use crate::visible::{Visible, shown_rows};
 
 /// A checkpoint is written every so many versions.

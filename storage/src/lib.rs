@@ -24,6 +24,7 @@ pub mod quarantine;
 mod rows;
 pub mod snapshot;
 pub mod space;
+pub mod state;
 pub mod tables;
 pub mod vacuum;
 pub mod verify;

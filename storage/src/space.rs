@@ -10,6 +10,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::file::metadata::ColumnChunkMetaData;
 
 use crate::archive::Archive;
+use crate::compact::Level;
 use crate::error::{Result, StorageError};
 use crate::footers::batches;
 use crate::log::DataFile;
@@ -36,7 +37,8 @@ pub struct Space {
 pub struct Use {
     /// The table, or the folder of objects that belong to none.
     pub table: String,
-    /// How far its files have been merged: `commit` for those of one commit each.
+    /// How far its files have been merged: `commit` for those of one commit each, a [`Level`] of packets and what they
+    /// are made of, `merged` of other rows.
     pub level: &'static str,
     /// Which part of the rows.
     pub kind: &'static str,
@@ -86,13 +88,19 @@ pub async fn space(archive: &Archive, snapshot: &Snapshot, survey: Option<&str>)
     let parts: Vec<_> = stream::iter(parts).buffered(AT_A_TIME).try_collect().await?;
     for (file, kinds) in parts {
         let inside: u64 = kinds.values().sum();
+        let of_packets = || file.table == Table::Cutouts || snapshot.beside(file, Table::Packets).next().is_some();
+        let level = match file.level {
+            0 => Level::Commit.name(),
+            level if of_packets() => Level::of(level).name(),
+            _ => "merged",
+        };
         for (kind, bytes) in kinds {
-            space.add(file.table.to_string(), "commit", kind, file.rows, bytes);
+            space.add(file.table.to_string(), level, kind, file.rows, bytes);
         }
-        space.add(file.table.to_string(), "commit", "footers", 0, file.bytes.saturating_sub(inside));
+        space.add(file.table.to_string(), level, "footers", 0, file.bytes.saturating_sub(inside));
     }
     for file in files.iter().filter(|file| file.table == Table::Alerts) {
-        space.packets += file.rows;
+        space.packets += snapshot.rows(file);
         space.transmitted += transmitted(archive, file).await?;
     }
     if survey.is_none() {

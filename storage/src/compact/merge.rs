@@ -21,8 +21,7 @@ use noctuary_packet::schema::Schema;
 use super::input::{Anchors, Input, Row, Tile, rows, schema_of, tiles};
 use super::packets::{self, Gone};
 use super::policy::Task;
-use super::records::{self, Moved};
-use super::{needs, pieces, proof};
+use super::{needs, pieces, proof, records};
 use crate::archive::{Archive, Commit};
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::log::{DataFile, Entry, FileStats};
@@ -45,10 +44,11 @@ pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> 
         let Some(first) = inputs.first().filter(|_| inputs.len() > 1) else { continue };
         let schema = schema_of(snapshot, &first.packets)?;
         let (all, anchors) = rows(archive, snapshot, &inputs).await?;
+        let (inputs, anchors): (Arc<[Input]>, _) = (inputs.into(), Arc::new(anchors));
         let tiles = tiles(all.iter().map(|row| row.anchor), task.rows_of_a_tile(all.len()));
         let whole = tiles.len() == 1;
         for tile in &tiles {
-            let own: Vec<Row> = all.iter().filter(|row| tile.holds(row.anchor)).cloned().collect();
+            let own: Arc<[Row]> = all.iter().filter(|row| tile.holds(row.anchor)).cloned().collect();
             if own.is_empty() {
                 continue;
             }
@@ -56,7 +56,7 @@ pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> 
             number += 1;
             let (inputs, schema, anchors) = (&inputs, &schema, &anchors);
             let merge = Group { archive, snapshot, task, inputs, schema, anchors, tile, whole, group };
-            entry.add.extend(merge.write(&own).await?);
+            entry.add.extend(merge.write(own).await?);
         }
         entry.remove.extend(inputs.iter().flat_map(Input::files).map(|file| file.path.clone()));
     }
@@ -109,9 +109,9 @@ struct Group<'a> {
     archive: &'a Archive,
     snapshot: &'a Snapshot,
     task: &'a Task,
-    inputs: &'a [Input],
+    inputs: &'a Arc<[Input]>,
     schema: &'a Arc<Schema>,
-    anchors: &'a Anchors,
+    anchors: &'a Arc<Anchors>,
     tile: &'a Tile,
     /// The tile is the whole sky: everything is needed.
     whole: bool,
@@ -119,75 +119,79 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Writes the files of a group.
-    async fn write(&self, rows: &[Row]) -> Result<Vec<DataFile>> {
-        let needs =
-            if self.whole { None } else { Some(needs::of(self.archive, self.inputs, self.schema, rows).await?) };
-        let mut gone = Gone::default();
-        let mut files = Vec::new();
+    /// Writes the files of a group, each of them in a task of its own.
+    async fn write(&self, rows: Arc<[Row]>) -> Result<Vec<DataFile>> {
+        let needs = match self.whole {
+            true => needs::Needs::default(),
+            false => needs::of(self.archive, self.inputs, self.schema, &rows).await?,
+        };
         let mut kinds: BTreeSet<(Table, String)> = BTreeSet::new();
         for file in self.inputs.iter().flat_map(|input| &input.records) {
             kinds.insert((file.table, file.record.clone().unwrap_or_default()));
         }
+        let mut records = Vec::new();
         for (table, record) in kinds {
             let kind = if table == table_of(RecordKind::History) { RecordKind::History } else { RecordKind::Forced };
-            let is_list = |file: &Arc<DataFile>| self.inputs.iter().any(|i| i.list(self.schema, kind) == Some(file));
-            let (file, moved) = self.records(table, &record, kind, needs.as_ref()).await?;
-            let list = self.inputs.iter().flat_map(|input| &input.records);
-            let mut of_record = list.filter(|f| f.table == table && f.record.as_deref() == Some(record.as_str()));
-            if of_record.any(is_list) {
-                match kind {
-                    RecordKind::History => gone.history = moved,
-                    RecordKind::Forced => gone.forced = moved,
-                }
+            let (merge, target) = (self.records(table, &record, kind, &needs)?, self.file(table, Some(&record)));
+            let is_list = |input: &Input| {
+                input.list(self.schema, kind).is_some_and(|list| list.record.as_deref() == Some(record.as_str()))
+            };
+            let of_list = self.inputs.iter().any(is_list).then_some(kind);
+            records.push((of_list, Working::start(async move { merge.run(target).await })));
+        }
+        let (archive, target) = (self.archive.clone(), self.file(Table::Cutouts, None));
+        let own_pieces = self.inputs.iter().map(|input| input.pieces.clone()).collect();
+        let pieces = Working::start(async move { pieces::merge(&archive, own_pieces, needs.pieces, target).await });
+        let mut gone = Gone::default();
+        let mut files = Vec::new();
+        for (of_list, working) in records {
+            let (file, moved) = working.end().await?;
+            match of_list {
+                Some(RecordKind::History) => gone.history = moved,
+                Some(RecordKind::Forced) => gone.forced = moved,
+                None => {}
             }
             files.extend(file);
         }
-        let own_pieces: Vec<_> = self.inputs.iter().map(|input| input.pieces.clone()).collect();
-        let needed = needs.as_ref().map_or(&[][..], |needs| &needs.pieces);
-        let (file, moved) = pieces::merge(self.archive, &own_pieces, needed, self.file(Table::Cutouts, None)).await?;
+        let (file, moved) = pieces.end().await?;
+        gone.pieces = moved;
         let commits = crate::ingest::range(rows.iter().map(|row| row.commit));
         let file = file.map(|file| DataFile { commits, ..file });
-        let groups = self.groups_of_pieces(file.is_some(), rows);
-        gone.groups = groups.1;
-        gone.pieces = moved;
+        let (groups, numbers) = self.groups_of_pieces(file.is_some(), &rows);
+        gone.groups = numbers;
         files.extend(file);
-        let merge = packets::Merge { archive: self.archive, inputs: self.inputs, rows, gone: &gone };
-        let target = DataFile { pieces: groups.0, ..self.file(Table::Packets, None) };
-        let (alerts, packets) =
-            futures::try_join!(merge.alerts(self.file(Table::Alerts, None)), merge.packets(target))?;
+        let (archive, inputs, gone) = (self.archive.clone(), Arc::clone(self.inputs), Arc::new(gone));
+        let merge = packets::Merge { archive, inputs, rows, gone };
+        let (target, of_alerts) = (self.file(Table::Alerts, None), merge.clone());
+        let alerts = Working::start(async move { of_alerts.alerts(target).await });
+        let target = DataFile { pieces: groups, ..self.file(Table::Packets, None) };
+        let packets = Working::start(async move { merge.packets(target).await });
+        let (alerts, packets) = (alerts.end().await?, packets.end().await?);
         files.extend([DataFile { stats: alerts.stats.clone(), ..packets }, alerts]);
         Ok(files)
     }
 
-    async fn records(
-        &self,
-        table: Table,
-        record: &str,
-        kind: RecordKind,
-        needs: Option<&needs::Needs>,
-    ) -> Result<(Option<DataFile>, Moved)> {
+    fn records(&self, table: Table, record: &str, kind: RecordKind, needs: &needs::Needs) -> Result<records::Merge> {
         let of_record = |input: &Input| {
             let own = |file: &&Arc<DataFile>| file.table == table && file.record.as_deref() == Some(record);
             input.records.iter().find(own).cloned()
         };
         let node = record_node(self.schema, record);
         let node = node.ok_or_else(|| StorageError::damaged(format!("{} has no {record}", self.schema.label())))?;
-        let merge = records::Merge {
-            archive: self.archive,
-            snapshot: self.snapshot,
-            schema: self.schema,
+        Ok(records::Merge {
+            archive: self.archive.clone(),
+            snapshot: self.snapshot.clone(),
+            schema: Arc::clone(self.schema),
             node,
             files: self.inputs.iter().map(of_record).collect(),
-            anchors: self.anchors,
-            tile: self.tile,
-            needed: needs.map_or_else(Vec::new, |needs| match kind {
+            anchors: Arc::clone(self.anchors),
+            tile: self.tile.clone(),
+            needed: match kind {
                 RecordKind::History => needs.history.clone(),
                 RecordKind::Forced => needs.forced.clone(),
-            }),
+            },
             repeat: true,
-        };
-        merge.run(self.file(table, Some(record))).await
+        })
     }
 
     /// The groups whose pieces the packets are made of, and by input the new numbers of those that it named.
@@ -239,6 +243,25 @@ impl Group<'_> {
             pieces: Vec::new(),
             commit: 0,
         }
+    }
+}
+
+/// Work on another thread, which ends with whoever waits for it.
+struct Working<T>(tokio::task::JoinHandle<Result<T>>);
+
+impl<T: Send + 'static> Working<T> {
+    fn start(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    async fn end(mut self) -> Result<T> {
+        (&mut self.0).await?
+    }
+}
+
+impl<T> Drop for Working<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

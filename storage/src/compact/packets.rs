@@ -51,15 +51,16 @@ fn follow(rows: &Runs, moved: Option<&Vec<u32>>) -> Option<Runs> {
 }
 
 /// What is written.
-pub(super) struct Merge<'a> {
-    pub archive: &'a Archive,
-    pub inputs: &'a [Input],
+#[derive(Clone)]
+pub(super) struct Merge {
+    pub archive: Archive,
+    pub inputs: Arc<[Input]>,
     /// The packets of the new group, in order.
-    pub rows: &'a [Row],
-    pub gone: &'a Gone,
+    pub rows: Arc<[Row]>,
+    pub gone: Arc<Gone>,
 }
 
-impl Merge<'_> {
+impl Merge {
     fn places(&self) -> impl Iterator<Item = Place> + '_ {
         self.rows.iter().map(|row| (row.input, row.row))
     }
@@ -120,7 +121,7 @@ impl Merge<'_> {
         change: impl Fn(RecordBatch, &[Row]) -> Result<RecordBatch>,
         mut look: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<DataFile> {
-        let mut lanes = Lanes::new(self.archive, files, self.places(), at_a_time)?;
+        let mut lanes = Lanes::new(&self.archive, files, self.places(), at_a_time)?;
         let mut output: Option<Output> = None;
         for rows in self.rows.chunks(at_a_time) {
             let places: Vec<Place> = rows.iter().map(|row| (row.input, row.row)).collect();

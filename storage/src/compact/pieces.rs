@@ -26,8 +26,8 @@ const BATCH_BYTES: u64 = 8 << 20;
 /// When a file cannot be read, or the new one not be put.
 pub(super) async fn merge(
     archive: &Archive,
-    inputs: &[Option<Arc<DataFile>>],
-    needed: &[Vec<bool>],
+    inputs: Vec<Option<Arc<DataFile>>>,
+    needed: Vec<Vec<bool>>,
     target: DataFile,
 ) -> Result<(Option<DataFile>, Moved)> {
     let mut output: Option<Output> = None;

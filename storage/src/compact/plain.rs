@@ -162,14 +162,15 @@ impl Plain {
         let groups = usize::try_from(self.bytes().div_ceil(self.group_bytes.max(1))).unwrap_or(usize::MAX).max(1);
         let most = places.len().div_ceil(groups).max(1);
         let mut made = Vec::new();
-        for (number, tile) in tiles(places.into_iter(), most).iter().enumerate() {
+        let anchors = Arc::new(anchors);
+        for (number, tile) in tiles(places.into_iter(), most).into_iter().enumerate() {
             let merge = records::Merge {
-                archive,
-                snapshot,
-                schema: &schema,
+                archive: archive.clone(),
+                snapshot: snapshot.clone(),
+                schema: Arc::clone(&schema),
                 node,
                 files: self.files.iter().cloned().map(Some).collect(),
-                anchors: &anchors,
+                anchors: Arc::clone(&anchors),
                 tile,
                 needed: Vec::new(),
                 repeat: false,

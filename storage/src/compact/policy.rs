@@ -62,7 +62,15 @@ impl Level {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// The one that a file says it is of; what is of none is of the highest.
+    #[must_use]
+    pub fn of(level: u8) -> Self {
+        [Self::Commit, Self::Night, Self::Month, Self::Year].get(usize::from(level)).copied().unwrap_or(Self::Ever)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Commit => "commit",
             Self::Night => "night",
@@ -109,7 +117,9 @@ const INPUT_BYTES: u64 = 16 << 30;
 /// Large enough that ten years are some thousands of files.
 const GROUP_BYTES: u64 = 1 << 30;
 /// Packets of a merge, whose keys are in memory.
-const INPUT_ROWS: u64 = 2_000_000;
+const INPUT_ROWS: u64 = 1_000_000;
+/// Records of a merge, of each of which it is in memory where it goes.
+const INPUT_RECORDS: u64 = 64_000_000;
 /// Late groups that are merged with what is there already, however small they are.
 const LATE_GROUPS: usize = 64;
 /// A late group that is larger than this part of what is there is not small.
@@ -176,6 +186,7 @@ struct Group {
     packets: Arc<DataFile>,
     own_bytes: u64,
     bytes: u64,
+    records: u64,
     /// The lowest level whose time holds all of its nights.
     natural: Level,
 }
@@ -221,7 +232,9 @@ impl Group {
         let own_bytes = packets.bytes + beside;
         let pieces: u64 = snapshot.beside(packets, Table::Cutouts).map(|file| file.bytes).sum();
         let bytes = if packets.level == 0 { own_bytes + pieces } else { own_bytes };
-        Self { packets: Arc::clone(packets), own_bytes, bytes, natural: natural(packets) }
+        let records = [Table::Sources, Table::Forced].iter().flat_map(|table| snapshot.beside(packets, *table));
+        let records = records.map(|file| file.rows).sum();
+        Self { packets: Arc::clone(packets), own_bytes, bytes, records, natural: natural(packets) }
     }
 
     fn level(&self) -> u8 {
@@ -267,22 +280,17 @@ fn worth(level: Level, groups: Vec<Group>, policy: &Policy) -> Result<Vec<Group>
 
 /// Tasks of a bounded size, each of groups that lie near each other.
 fn chunks(survey: &str, schema: &str, level: Level, mut groups: Vec<Group>, policy: &Policy) -> Vec<Task> {
-    let bytes: u64 = groups.iter().map(|group| group.bytes).sum();
-    let rows: u64 = groups.iter().map(|group| group.packets.rows).sum();
-    if bytes > policy.input_bytes || rows > INPUT_ROWS {
-        groups.sort_by_key(|group| group.packets.stats.healpix_29);
-    } else {
-        groups.sort_by_key(|group| group.packets.span());
-    }
+    groups.sort_by_key(|group| group.packets.stats.healpix_29);
     let mut tasks: Vec<Vec<Group>> = Vec::new();
-    let (mut bytes, mut rows) = (0, 0);
+    let (mut bytes, mut rows, mut records) = (0, 0, 0);
     for group in groups {
-        bytes += group.bytes;
-        rows += group.packets.rows;
+        (bytes, rows, records) = (bytes + group.bytes, rows + group.packets.rows, records + group.records);
         match tasks.last_mut() {
-            Some(task) if bytes <= policy.input_bytes && rows <= INPUT_ROWS => task.push(group),
+            Some(task) if bytes <= policy.input_bytes && rows <= INPUT_ROWS && records <= INPUT_RECORDS => {
+                task.push(group);
+            }
             _ => {
-                (bytes, rows) = (group.bytes, group.packets.rows);
+                (bytes, rows, records) = (group.bytes, group.packets.rows, group.records);
                 tasks.push(vec![group]);
             }
         }

@@ -40,7 +40,8 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot, entry: &Entry)
 async fn part(archive: &Archive, merged: &Snapshot, file: DataFile, from: usize, share: usize) -> Result<()> {
     let all = usize::try_from(file.rows).unwrap_or(usize::MAX);
     let file = std::sync::Arc::new(file);
-    let packets = Packets::of(archive, merged, &file)?.whole().await;
+    // Rows follow each other as their parts do: what is read for one batch is not read again for the next.
+    let packets = Packets::of(archive, merged, &file)?;
     let rows = RowSelection::from_consecutive_ranges(std::iter::once(from..(from + share).min(all)), all);
     let builder = archive.rows(&file).await?.with_batch_size(BATCH_ROWS).with_row_selection(rows);
     let mut batches = batches(&file, builder)?;

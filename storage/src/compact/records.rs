@@ -36,16 +36,16 @@ const STRIP_ROWS: usize = 65_536;
 pub(super) const NOWHERE: u32 = u32::MAX;
 
 /// Files of records of one kind that are written alike.
-pub(super) struct Merge<'a> {
-    pub archive: &'a Archive,
-    pub snapshot: &'a Snapshot,
-    pub schema: &'a Arc<Schema>,
+pub(super) struct Merge {
+    pub archive: Archive,
+    pub snapshot: Snapshot,
+    pub schema: Arc<Schema>,
     /// The record in the schema.
     pub node: NodeId,
     /// By input; `None` where an input has no such records.
     pub files: Vec<Option<Arc<DataFile>>>,
-    pub anchors: &'a Anchors,
-    pub tile: &'a Tile,
+    pub anchors: Arc<Anchors>,
+    pub tile: Tile,
     /// Rows that packets of the tile are made of, whatever object they are of; empty if the tile is all there is.
     pub needed: Vec<Vec<bool>>,
     /// False for rows that no packet repeats, which are told apart by nobody.
@@ -65,7 +65,7 @@ struct Part {
 /// Rows of one object, or of one place where there is no object.
 type Unit = ((Option<i64>, Option<Id>), Vec<Part>);
 
-impl Merge<'_> {
+impl Merge {
     /// Writes the file, and says where rows have gone; no file if there is nothing to write.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Merge<'_> {
                 read.push(None);
                 continue;
             };
-            let batch = read_rows(self.archive, file, Some(&map), |_| ProjectionMask::all()).await?;
+            let batch = read_rows(&self.archive, file, Some(&map), |_| ProjectionMask::all()).await?;
             let own = Read::of(self, file, map, &batch, batches.len())?;
             batches.push(own.batch.clone());
             read.push(Some(own));
@@ -229,7 +229,7 @@ struct Read {
 }
 
 impl Read {
-    fn of(merge: &Merge<'_>, file: &DataFile, map: RowMap, batch: &RecordBatch, number: usize) -> Result<Self> {
+    fn of(merge: &Merge, file: &DataFile, map: RowMap, batch: &RecordBatch, number: usize) -> Result<Self> {
         let commits = Commits::of(batch, file)?;
         let batch = alike(batch)?;
         let digests = batch.column_by_name(DIGEST).and_then(|c| c.as_primitive_opt::<Int64Type>()).cloned();
@@ -239,7 +239,7 @@ impl Read {
             column.cloned().ok_or_else(|| StorageError::damaged(format!("{}: no column {name}", file.path)))
         };
         let (origins, rights) = (text("_origin")?, text(RIGHTS)?);
-        let encoder = RecordEncoder::new(merge.schema, merge.node, &batch)?;
+        let encoder = RecordEncoder::new(&merge.schema, merge.node, &batch)?;
         Ok(Self { map, number, commits, digests, encoder, origins, rights, batch })
     }
 

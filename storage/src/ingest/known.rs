@@ -37,13 +37,16 @@ pub(super) type Digests = HashMap<Id, Vec<PacketHash>>;
 pub(super) struct KnownAlerts {
     archive: Archive,
     /// By file, and by the last rollback, which may have undone some of its rows.
-    files: Cache<(String, Option<(u64, u64)>), Arc<Digests>>,
+    files: Cache<Part, Arc<Digests>>,
     /// What this run has accepted and perhaps not committed yet.
     overlay: HashMap<Key, Vec<(u64, PacketHash)>>,
     order: VecDeque<(u64, Key)>,
 }
 
 type Key = (Arc<str>, Id);
+
+/// A file, and what the last rollback had undone of it.
+type Part = (String, Option<(u64, u64)>);
 
 /// What was known when a batch was put together; what came later has to be looked at again before it is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +67,7 @@ impl KnownAlerts {
     pub fn new(archive: &Archive) -> Self {
         let files = Cache::builder()
             .max_capacity(CACHE_BYTES)
-            .weigher(|_: &(String, Option<(u64, u64)>), digests: &Arc<Digests>| {
+            .weigher(|_: &Part, digests: &Arc<Digests>| {
                 u32::try_from(digests.len() as u64 * ENTRY_BYTES).unwrap_or(u32::MAX)
             })
             .build();

@@ -18,7 +18,7 @@ pub use entry::{
 
 use crate::error::{Result, StorageError};
 use crate::paths;
-use crate::snapshot::State;
+use crate::state::State;
 
 /// How an attempt to write a version ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

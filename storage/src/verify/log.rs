@@ -7,7 +7,8 @@ use object_store::ObjectStoreExt;
 use super::Check;
 use crate::archive::Archive;
 use crate::log::{DataFile, Log, SourceId};
-use crate::snapshot::{Snapshot, State};
+use crate::snapshot::Snapshot;
+use crate::state::State;
 
 pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> {
     let mut entries = Check::new("P3", "versions of the log, one after the other");
