@@ -139,7 +139,12 @@ impl Engine {
         for extend in &self.options.extend {
             extend(&context);
         }
-        Ok(Session { snapshot, access: options.access, context, tables, names })
+        Ok(Session { engine: self.clone(), snapshot, access: options.access, context, tables, names })
+    }
+
+    /// The tables of a version.
+    pub(crate) async fn tables_of(&self, version: u64, access: &Access) -> Result<Arc<Tables>> {
+        Ok(self.view(&self.archive.snapshot_at(version).await?, access).await?.tables)
     }
 
     async fn view(&self, snapshot: &Snapshot, access: &Access) -> Result<View> {

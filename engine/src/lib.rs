@@ -18,6 +18,7 @@
 mod adapter;
 mod aliases;
 mod apart;
+mod as_of;
 mod assemble;
 mod catalog;
 mod clauses;

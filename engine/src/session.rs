@@ -1,6 +1,7 @@
 //! A session: one snapshot, one reader's rights, and the way from a question to its plan.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::common::{Column, TableReference};
@@ -10,12 +11,15 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::ObjectName;
+use datafusion::sql::sqlparser::tokenizer::Location;
 use noctuary_storage::{Access, Snapshot};
 
 use crate::aliases::{name_columns, titles};
+use crate::as_of::{self, Versions, Views};
 use crate::catalog::Tables;
 use crate::clauses;
 use crate::describe;
+use crate::engine::Engine;
 use crate::error::{EngineError, Result, unknown_column};
 use crate::names::{Mentioned, Names};
 use crate::plan::{Planned, Titles};
@@ -24,6 +28,7 @@ use crate::sql::{self, Asked};
 /// Questions about one version of the archive.
 #[derive(Clone)]
 pub struct Session {
+    pub(crate) engine: Engine,
     pub(crate) snapshot: Snapshot,
     pub(crate) access: Access,
     pub(crate) context: SessionContext,
@@ -76,9 +81,20 @@ impl Session {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] with what to change.
     pub async fn plan(&self, sql: &str) -> Result<Planned> {
-        let state = Arc::new(self.context.state());
+        let mut state = self.context.state();
         let mut mentioned = BTreeSet::new();
-        let (plan, titles) = match sql::parse(sql, &self.names, self.tables.only_survey())? {
+        let (asked, versions) = sql::parse(sql, &self.names, self.tables.only_survey())?;
+        let (versions, views) = self.views(versions).await?;
+        if !views.is_empty() {
+            state = as_of::with_views(&state, &self.tables, &views)?;
+        }
+        let state = Arc::new(state);
+        let (plan, titles) = match asked {
+            Asked::Describe(_) if !versions.is_empty() => {
+                return Err(EngineError::invalid(
+                    "DESCRIBE tells of the session's version; `noctuary sql --as-of` opens one on another",
+                ));
+            }
             Asked::Describe(table) => {
                 let rows = self.tables.describe(&reference(&table)?)?;
                 (self.context.read_batch(describe::batch(&rows)?)?.into_unoptimized_plan(), Titles::default())
@@ -92,16 +108,38 @@ impl Session {
                 clauses::check(&statement)?;
                 let titles = Arc::new(titles(&statement, &typed));
                 name_columns(&mut statement);
+                as_of::apply(&mut statement, &versions, &self.tables, &views)?;
                 for table in state.resolve_table_references(&statement)? {
                     // Functions that give tables are called like relations.
                     if table.schema().is_some() || !state.table_functions().contains_key(table.table()) {
-                        mentioned.extend(self.tables.mentioned(&table)?);
+                        mentioned.extend(self.mentioned(&table)?);
                     }
                 }
                 (self.logical(&state, *statement).await.map_err(|e| self.explain(e, &mentioned))?, titles)
             }
         };
         Planned::new(state, plan, titles).map_err(|e| self.with_hint(e, &mentioned))
+    }
+
+    /// The versions that are meant, and their tables.
+    async fn views(&self, versions: Versions) -> Result<(BTreeMap<Location, u64>, Views)> {
+        let (mut meant, mut views) = (BTreeMap::new(), Views::new());
+        for (at, asked) in versions {
+            let version = self.engine.archive().version_of(&asked).await?;
+            if let Entry::Vacant(entry) = views.entry(version) {
+                entry.insert(self.engine.tables_of(version, &self.access).await?);
+            }
+            meant.insert(at, version);
+        }
+        Ok((meant, views))
+    }
+
+    fn mentioned(&self, table: &TableReference) -> Result<Option<Mentioned>> {
+        match table.schema().and_then(as_of::parts_of) {
+            // It was found in its own version.
+            Some((schema, _)) => Ok(Some((schema.to_owned(), table.table().to_owned()))),
+            None => self.tables.mentioned(table),
+        }
     }
 
     /// Plans and answers.

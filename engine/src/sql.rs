@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::as_of::{self, Versions};
 use crate::error::{EngineError, Result};
 use crate::names::Names;
 use crate::spelling::{Typed, respell};
@@ -86,9 +87,10 @@ pub fn is_whole(sql: &str) -> bool {
     last.is_none_or(|token| token == Token::SemiColon)
 }
 
-/// Reads one statement.
-pub(crate) fn parse(sql: &str, names: &Names, only_survey: Option<&str>) -> Result<Asked> {
+/// Reads one statement, and of which versions it asks tables.
+pub(crate) fn parse(sql: &str, names: &Names, only_survey: Option<&str>) -> Result<(Asked, Versions)> {
     let mut tokens = tokens(sql)?;
+    let versions = as_of::take(&mut tokens)?;
     bounded(&tokens)?;
     let typed = respell(&mut tokens, names, only_survey);
     number_placeholders(&mut tokens);
@@ -100,7 +102,7 @@ pub(crate) fn parse(sql: &str, names: &Names, only_survey: Option<&str>) -> Resu
     })?;
     match (parsed.pop_front(), parsed.len()) {
         (None, _) => Err(EngineError::invalid("there is no statement; write a SELECT")),
-        (Some(statement), 0) => asked(statement, typed),
+        (Some(statement), 0) => Ok((asked(statement, typed)?, versions)),
         (Some(_), _) => Err(EngineError::invalid("there is more than one statement; send them one at a time")),
     }
 }

@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub(crate) schemas: Arc<SchemaStore>,
     pub(crate) surveys: Arc<Surveys>,
     pub(crate) visible: Arc<Visible>,
+    /// False if it is read from the files of a later version.
+    pub(crate) own_files: bool,
     /// Rows by label of the files that are shown in part, by their names.
     pub(crate) parts: Arc<BTreeMap<String, BTreeMap<String, u64>>>,
     groups: Arc<OnceLock<Groups>>,
@@ -30,7 +32,7 @@ impl Snapshot {
     /// What a state shows, with the schemas and surveys that it names.
     pub(crate) fn new(state: Arc<State>, schemas: Arc<SchemaStore>, surveys: Arc<Surveys>) -> Self {
         let visible = Arc::new(Visible::new(state.version, state.undone.clone()));
-        Self { state, schemas, surveys, visible, parts: Arc::default(), groups: Arc::default() }
+        Self { state, schemas, surveys, visible, own_files: true, parts: Arc::default(), groups: Arc::default() }
     }
 
     /// Follows an entry, whose schemas and surveys are known by now.
@@ -46,17 +48,12 @@ impl Snapshot {
         let mut state = Arc::clone(&self.state);
         let shown = |file: &&Arc<DataFile>| self.visible.of(file) != Shown::None;
         Arc::make_mut(&mut state).files = later.files.iter().filter(shown).cloned().collect();
-        Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys))
+        Self { own_files: false, ..Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys)) }
     }
 
     /// The same, when it is known how much is shown of files that are shown in part.
     pub(crate) fn with_parts(self, parts: BTreeMap<String, BTreeMap<String, u64>>) -> Self {
-        let mut state = self.state;
-        if parts.values().any(BTreeMap::is_empty) {
-            let hidden = |file: &Arc<DataFile>| parts.get(&file.path).is_some_and(BTreeMap::is_empty);
-            Arc::make_mut(&mut state).files.retain(|file| !hidden(file));
-        }
-        Self { parts: Arc::new(parts), ..Self::new(state, self.schemas, self.surveys) }
+        Self { parts: Arc::new(parts), ..self }
     }
 }
 
@@ -71,6 +68,11 @@ impl Snapshot {
     #[must_use]
     pub fn visible(&self) -> &Arc<Visible> {
         &self.visible
+    }
+
+    /// True if it has turned out that the version shows no row of a file.
+    fn hides(&self, file: &DataFile) -> bool {
+        !self.parts.is_empty() && self.parts.get(&file.path).is_some_and(BTreeMap::is_empty)
     }
 
     /// True if the version shows some rows of a file and not all. Pieces of images are no rows of anyone's: what they
@@ -117,7 +119,8 @@ impl Snapshot {
 
     /// The files of a table, of one survey if named, in the order in which they came.
     pub fn files<'a>(&'a self, table: Table, survey: Option<&'a str>) -> impl Iterator<Item = &'a Arc<DataFile>> {
-        self.state.files.iter().filter(move |f| f.table == table && (survey.is_none() || f.survey.as_deref() == survey))
+        let of_survey = move |file: &DataFile| survey.is_none() || file.survey.as_deref() == survey;
+        self.state.files.iter().filter(move |f| f.table == table && of_survey(f) && !self.hides(f))
     }
 
     /// The files of a table that are of the same group as a file.

@@ -19,4 +19,5 @@ mod records;
 mod rights;
 mod shape;
 mod support;
+mod versions;
 mod words;

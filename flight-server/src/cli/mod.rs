@@ -85,7 +85,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
         .build()?;
     let result = match command {
         // Serving has two runtimes, and makes the second itself.
-        Command::Serve(_) => serve::run(&runtime, &config),
+        Command::Serve(args) => serve::run(&runtime, &config, args),
         other => runtime.block_on(dispatch(other, &config)),
     };
     // Work that was given up is not waited for.

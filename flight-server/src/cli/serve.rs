@@ -1,8 +1,10 @@
 //! `noctuary serve`: the door for programs.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use noctuary_storage::compact::in_background;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -33,10 +35,21 @@ pub struct ServeArgs {
     /// Address and port, of this machine only [default: 127.0.0.1:50051].
     #[arg(long, value_name = "ADDRESS", env = "NOCTUARY_LISTEN", hide_env = true)]
     pub listen: Option<String>,
+    /// Merge files in the background, as `noctuary compact` does, in this share of the time: 0.25 is a quarter.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub compact: Option<f64>,
+}
+
+/// How often it looks for something to merge.
+const LOOK: Duration = Duration::from_secs(60);
+
+fn share(text: &str) -> Result<f64> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| Failure::request(format!("{text:?} is no share; write a number above 0 and up to 1, as 0.25")))
 }
 
 /// Runs the command until it is told to stop.
-pub fn run(network: &Runtime, config: &Config) -> Result<ExitCode> {
+pub fn run(network: &Runtime, config: &Config, args: &ServeArgs) -> Result<ExitCode> {
     // A query may keep a core busy for a second without a pause, and calls must be answered meanwhile.
     let queries = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.threads.value)
@@ -46,7 +59,12 @@ pub fn run(network: &Runtime, config: &Config) -> Result<ExitCode> {
         .build()?;
     let handle = queries.handle().clone();
     let result = network.block_on(async {
-        let door = Door::new(open::reader_engine(config).await?, config.rights.value.clone(), handle)?;
+        let engine = open::reader_engine(config).await?;
+        if let Some(share) = args.compact {
+            let archive = engine.archive().clone();
+            handle.spawn(async move { in_background(&archive, share, LOOK).await });
+        }
+        let door = Door::new(engine, config.rights.value.clone(), handle)?;
         let address = loopback(&config.listen.value).await?;
         let listener = TcpListener::bind(address).await.map_err(|e| {
             Failure::new(

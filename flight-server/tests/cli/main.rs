@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod ask;
+mod compact;
 mod demo;
 mod keep;
 mod parts;

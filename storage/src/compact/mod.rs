@@ -22,6 +22,7 @@ mod records;
 mod stats;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 pub use plain::Plain;
 pub use policy::{Level, Policy, Task};
@@ -110,27 +111,62 @@ pub async fn compact(archive: &Archive, policy: &Policy, progress: &CompactProgr
     progress.total.store(work.iter().map(Work::bytes).sum(), Relaxed);
     let mut report = CompactReport::default();
     for one in work {
-        let done = match &one {
-            Work::Packets(task) => merge::run(archive, &snapshot, task).await,
-            Work::Plain(plain) => plain.run(archive, &snapshot).await,
-        };
-        match done {
-            Ok(after) => {
-                report.merges += 1;
-                count(&snapshot, &after, &mut report);
-                snapshot = after;
-            }
-            Err(e) if e.kind() == ErrorKind::Conflict => {
-                tracing::info!("{}: {e}", one.what());
-                report.left += 1;
-                snapshot = archive.snapshot().await?;
-            }
-            Err(e) => return Err(e),
-        }
+        snapshot = merge_one(archive, snapshot, &one, &mut report).await?;
         progress.done.fetch_add(one.bytes(), Relaxed);
     }
     report.version = snapshot.version();
     Ok(report)
+}
+
+/// Merges what there is to merge, beside whatever else is done: of all time it takes this share, 1 being all of it, and
+/// looks for more every so often. Ends never; whoever waits for it gives it up.
+pub async fn in_background(archive: &Archive, share: f64, look: Duration) {
+    loop {
+        if let Err(e) = once(archive, share).await {
+            tracing::warn!("merging stopped: {e}; it is tried again in {} s", look.as_secs());
+        }
+        tokio::time::sleep(look).await;
+    }
+}
+
+async fn once(archive: &Archive, share: f64) -> Result<()> {
+    let policy = Policy::of(chrono::Utc::now().date_naive());
+    let mut report = CompactReport::default();
+    let mut snapshot = archive.snapshot().await?;
+    // What one merge has changed can be part of the next: only the first of a plan is sure to be there.
+    while let Some(one) = plan(&snapshot, &policy).into_iter().next() {
+        let begun = Instant::now();
+        let (before, left) = (snapshot.version(), report.left);
+        snapshot = merge_one(archive, snapshot, &one, &mut report).await?;
+        if snapshot.version() == before || report.left > left {
+            // Somebody else merges as well, or nothing can be done about it.
+            return Ok(());
+        }
+        tracing::info!("{}", one.what());
+        let pause = begun.elapsed().as_secs_f64() * (1.0 / share.clamp(0.01, 1.0) - 1.0);
+        tokio::time::sleep(Duration::from_secs_f64(pause)).await;
+    }
+    Ok(())
+}
+
+async fn merge_one(archive: &Archive, snapshot: Snapshot, one: &Work, report: &mut CompactReport) -> Result<Snapshot> {
+    let done = match one {
+        Work::Packets(task) => merge::run(archive, &snapshot, task).await,
+        Work::Plain(plain) => plain.run(archive, &snapshot).await,
+    };
+    match done {
+        Ok(after) => {
+            report.merges += 1;
+            count(&snapshot, &after, report);
+            Ok(after)
+        }
+        Err(e) if e.kind() == ErrorKind::Conflict => {
+            tracing::info!("{}: {e}", one.what());
+            report.left += 1;
+            archive.snapshot().await
+        }
+        Err(e) => Err(e.during(one.what())),
+    }
 }
 
 /// Counts what the newest version has of files that the one before had not, and the other way round.

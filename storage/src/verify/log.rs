@@ -63,6 +63,9 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
         }),
         Err(e) => entries.fail(format!("the log cannot be listed: {e}")),
     }
+    if !snapshot.own_files {
+        state.files.clone_from(&snapshot.state.files);
+    }
     replayed.hold(state == *snapshot.state, || "the state of the newest version is not what its log adds up to".into());
     vec![entries, sources, present, replayed]
 }
