@@ -11,6 +11,7 @@
 mod corpus;
 mod get;
 mod ingest;
+mod log;
 mod machine;
 mod peer;
 mod process;
@@ -63,8 +64,10 @@ enum Which {
     Ingest,
     /// Packets back by id, and a night of them in order.
     Get,
-    /// How small packets are kept.
+    /// How small packets are kept, before and after they are merged.
     Store,
+    /// What a long log with many files costs.
+    Log,
     /// Everything.
     All,
 }
@@ -151,6 +154,7 @@ fn list() -> Result<(), Failure> {
             Kind::Ingest => "ingest",
             Kind::Get => "get",
             Kind::Store => "store",
+            Kind::Log => "log",
         };
         println!("{benchmark:<8}{:<20}{}", workload.name, workload.about);
     }
@@ -165,6 +169,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Which::Ingest => workload.kind == Kind::Ingest,
             Which::Get => workload.kind == Kind::Get,
             Which::Store => workload.kind == Kind::Store,
+            Which::Log => workload.kind == Kind::Log,
         };
         if !wanted || only.is_some_and(|text| !workload.name.contains(text)) {
             continue;
@@ -181,6 +186,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Kind::Ingest => ingest::run(&workload, &corpus, options)?,
             Kind::Get => get::run(&workload, &corpus, options)?,
             Kind::Store => store::run(&workload, &corpus, options)?,
+            Kind::Log => log::run(&workload, options)?,
         };
         ran += 1;
         print!("{}", report.markdown());

@@ -16,6 +16,7 @@ use noctuary_packet::schema::NodeId;
 use noctuary_packet::survey::Surveys;
 use noctuary_packet::time::Night;
 use noctuary_packet::walk::{Validate, walk};
+use noctuary_storage::compact::{CompactProgress, Policy, compact};
 use noctuary_storage::ingest::{IngestOptions, Progress, Source, ingest};
 use noctuary_storage::night::in_order;
 use noctuary_storage::{Access, Archive, Location, Table, packets};
@@ -36,9 +37,11 @@ pub enum Step {
         archive: PathBuf,
         /// Files and folders.
         sources: Vec<PathBuf>,
-        /// Everything in one commit.
-        #[arg(long)]
-        one_commit: bool,
+    },
+    /// Merges all commits of an archive.
+    Compact {
+        /// The archive.
+        archive: PathBuf,
     },
     /// Zstandard, level 3, two threads, over the packets one after the other.
     Zstd {
@@ -111,7 +114,8 @@ pub enum Step {
 /// Runs it and writes the sample.
 pub fn run(step: &Step) -> Result<(), Failure> {
     let sample = match step {
-        Step::Ingest { archive, sources, one_commit } => take_in(archive, sources, *one_commit)?,
+        Step::Ingest { archive, sources } => take_in(archive, sources)?,
+        Step::Compact { archive } => merge(archive)?,
         Step::Zstd { runs, sources } => repeat(*runs, sources, zstd)?,
         Step::Gzip { sources } => repeat(1, sources, gzip)?,
         Step::ZstdLong { sources } => repeat(1, sources, zstd_long)?,
@@ -148,11 +152,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
-fn take_in(archive: &std::path::Path, sources: &[PathBuf], one_commit: bool) -> Result<Sample, Failure> {
-    let mut options = IngestOptions::default();
-    if one_commit {
-        options.commit_bytes = usize::MAX;
-    }
+/// Of the files that are merged: `bytes` are those that are read, `output` those that are written.
+fn merge(archive: &std::path::Path) -> Result<Sample, Failure> {
+    let policy = Policy { now: true, ..Policy::of(chrono::Utc::now().date_naive()) };
+    let watch = Watch::start();
+    let report = runtime()?.block_on(async {
+        let archive = Archive::open(Location::folder(archive)?).await?;
+        compact(&archive, &policy, &CompactProgress::default()).await
+    })?;
+    Ok(Sample { packets: 0, bytes: report.bytes.0, output: Some(report.bytes.1), ..watch.stop() })
+}
+
+fn take_in(archive: &std::path::Path, sources: &[PathBuf]) -> Result<Sample, Failure> {
+    let options = IngestOptions::default();
     let watch = Watch::start();
     let report = runtime()?.block_on(async {
         let archive = Archive::open_or_create(Location::folder(archive)?).await?;

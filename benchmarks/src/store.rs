@@ -10,7 +10,7 @@ use crate::ingest::{arguments, remove};
 use crate::machine::Machine;
 use crate::process::{self, Sample};
 use crate::report::{Report, Row, number, share};
-use crate::workload::{Input, Workload};
+use crate::workload::Workload;
 use crate::{Failure, Options};
 
 /// Runs a workload.
@@ -23,18 +23,10 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
     paths.extend(corpus.sources.iter().cloned());
     let taken = process::step(&arguments(&["ingest"], &paths))?;
     let space = shares_of(&archive)?;
+    eprintln!("  merging");
+    let merging = process::step(&arguments(&["compact"], &[archive.clone()]))?;
+    let merged = shares_of(&archive)?;
     remove(&archive)?;
-    // What merging commits would come to, where they have much in common.
-    let merged = match workload.input {
-        Input::Simulated { .. } => {
-            eprintln!("  ingesting in one commit");
-            process::step(&arguments(&["ingest", "--one-commit"], &paths))?;
-            let kept = shares_of(&archive)?;
-            remove(&archive)?;
-            Some(kept)
-        }
-        Input::Real { .. } => None,
-    };
 
     let mut report = Report::new(workload, machine);
     let mean = space.transmitted as f64 / space.packets.max(1) as f64;
@@ -45,16 +37,16 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
         share((space.bytes() - planes.sum::<u64>()) as f64 / space.transmitted as f64)
     };
     report.fact("all but planes", format!("{} of the transmitted bytes", but_planes(&space)));
-    if let Some(merged) = &merged {
-        report.fact("all but planes, in one commit", format!("{} of the transmitted bytes", but_planes(merged)));
-    }
+    report.fact("all but planes, merged", format!("{} of the transmitted bytes", but_planes(&merged)));
     report.fact("ingest, proof and commit", format!("{} MB/s", number(taken.rate())));
-    report.row(row("noctuary", "everything in the archive's folder", space.bytes(), &space));
-    if let Some(merged) = &merged {
-        report.row(row("noctuary, one commit", "the same, taken in as one commit", merged.bytes(), &space));
-    }
-    for (of, share) in &space.shares {
-        let name = format!("{}: {}", of.table, of.kind);
+    let peak = merging.peak_memory.map_or_else(String::new, |peak| format!(", peak memory {} MiB", peak >> 20));
+    report
+        .fact("merging, proof and commit", format!("{} MB/s of the files that it reads{peak}", number(merging.rate())));
+    report.row(row("noctuary", "all that commits have put", space.bytes(), &space));
+    report.row(row("noctuary, merged", "the same when all commits are merged", merged.bytes(), &space));
+    for (of, share) in space.shares.iter().chain(merged.shares.iter().filter(|(of, _)| of.level != "commit")) {
+        let level = if matches!(of.level, "" | "commit") { "" } else { ", merged" };
+        let name = format!("{}: {}{level}", of.table, of.kind);
         report.row(row(&name, &format!("{} files, {} rows", share.files, share.rows), share.bytes, &space));
     }
     if !options.no_references {

@@ -40,8 +40,10 @@ pub enum Kind {
     Ingest,
     /// Packets back by id, and a night of them in order.
     Get,
-    /// How small packets are kept.
+    /// How small packets are kept, before and after they are merged.
     Store,
+    /// What a long log with many files costs.
+    Log,
 }
 
 /// Packets to measure with.
@@ -61,6 +63,13 @@ pub enum Input {
         quick_bytes: u64,
         /// The sky and the survey.
         plan: Plan,
+    },
+    /// No packets: a log with so many entries, which add up to about so many files.
+    Log {
+        /// Versions.
+        entries: u64,
+        /// Files that the newest version shows.
+        files: u64,
     },
 }
 

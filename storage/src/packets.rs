@@ -17,7 +17,7 @@ use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::access::Access;
 use crate::archive::Archive;
-use crate::error::{Result, StorageError};
+use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::batches;
 use crate::log::DataFile;
 use crate::parts::{Filled, PartFiles, Parts};
@@ -227,26 +227,32 @@ impl Packets {
                     packets.push(Ok(packet.clone()));
                     continue;
                 }
-                Some(Err(why)) => Err(why.to_string()),
+                Some(Err(why)) => Err(StorageError::damaged(why.to_string())),
                 Some(Ok(recipe)) => Ok(recipe),
             };
+            let fill = |parts: &Parts, recipe| parts.datum(&packet.datum, recipe).map_err(StorageError::damaged);
             let datum = match (recipe, &self.whole, &some) {
                 (Err(why), _, _) => Err(why),
-                (Ok(recipe), Some(parts), _) | (Ok(recipe), None, Some(Ok(parts))) => {
-                    parts.datum(&packet.datum, recipe).map_err(str::to_owned)
-                }
+                (Ok(recipe), Some(parts), _) | (Ok(recipe), None, Some(Ok(parts))) => fill(parts, recipe),
                 // Something of one of them cannot be read; which of them it is, is found out one by one.
                 (Ok(recipe), _, _) => {
                     let own = Parts::load(&self.archive, &self.schema, &self.parts, Some(&[recipe])).await;
-                    let datum = own.map(|parts| parts.datum(&packet.datum, recipe).map_err(str::to_owned));
-                    datum.unwrap_or_else(|why| Err(why.to_string()))
+                    own.and_then(|parts| fill(&parts, recipe))
                 }
             };
             packets.push(datum.map(|datum| StoredPacket { datum, ..packet.clone() }).map_err(|why| {
-                StorageError::damaged(format!(
-                    "the packet of alert {} (revision {}) in {} cannot be put together: {why}; run `noctuary verify`",
+                let packet = format!(
+                    "the packet of alert {} (revision {}) in {}",
                     packet.alert, packet.revision, self.file.path
-                ))
+                );
+                match why.kind() {
+                    // A store that does not answer is no damage.
+                    ErrorKind::Unavailable => why.during(packet),
+                    kind => StorageError::new(
+                        kind,
+                        format!("{packet} cannot be put together: {why}; run `noctuary verify`"),
+                    ),
+                }
             }));
         }
         Ok(packets)

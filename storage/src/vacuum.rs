@@ -8,8 +8,8 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::archive::{Archive, Commit};
 use crate::error::{ErrorKind, Result, StorageError};
@@ -59,9 +59,6 @@ struct Found {
     bytes: u64,
 }
 
-/// Deletes at a time.
-const AT_A_TIME: usize = 8;
-
 /// Deletes what no version needs that is kept. May be stopped at any point and started again.
 ///
 /// # Errors
@@ -86,13 +83,15 @@ pub async fn vacuum(archive: &Archive, options: &VacuumOptions) -> Result<Vacuum
     };
     if !options.dry_run {
         let all = found.superseded.iter().chain(&found.leftovers);
-        let deletes = all.map(|path| async move {
-            match archive.store().delete(&Path::from(path.as_str())).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(e) => Err(StorageError::from(e).during(format!("deleting {path}"))),
+        let paths: Vec<object_store::Result<Path>> = all.map(|path| Ok(Path::from(path.as_str()))).collect();
+        let mut deleted = archive.store().delete_stream(stream::iter(paths).boxed());
+        while let Some(path) = deleted.next().await {
+            match path {
+                // Somebody else may have been here before.
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(e) => return Err(StorageError::from(e).during("deleting what is not needed")),
             }
-        });
-        stream::iter(deletes).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
+        }
     }
     Ok(VacuumReport {
         superseded: found.superseded.len() as u64,

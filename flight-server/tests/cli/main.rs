@@ -6,6 +6,7 @@ mod ask;
 mod compact;
 mod demo;
 mod keep;
+mod killed;
 mod parts;
 mod rights;
 mod serve;

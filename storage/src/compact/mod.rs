@@ -21,6 +21,8 @@ mod proof;
 mod records;
 mod stats;
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -28,7 +30,8 @@ pub use plain::Plain;
 pub use policy::{Level, Policy, Task};
 
 use crate::archive::Archive;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, StorageError};
+use crate::log::DataFile;
 use crate::snapshot::Snapshot;
 
 /// One merge.
@@ -48,6 +51,19 @@ impl Work {
             Self::Packets(task) => task.bytes,
             Self::Plain(plain) => plain.bytes(),
         }
+    }
+
+    fn files(&self) -> &[Arc<DataFile>] {
+        match self {
+            Self::Packets(task) => &task.groups,
+            Self::Plain(plain) => &plain.files,
+        }
+    }
+
+    /// True if everything that it is about is part of a version.
+    fn is_there(&self, snapshot: &Snapshot) -> bool {
+        let live: HashSet<&str> = snapshot.state.files.iter().map(|file| file.path.as_str()).collect();
+        self.files().iter().all(|file| live.contains(file.path.as_str()))
     }
 
     /// What it does, for people.
@@ -151,6 +167,8 @@ async fn once(archive: &Archive, share: f64) -> Result<()> {
 
 async fn merge_one(archive: &Archive, snapshot: Snapshot, one: &Work, report: &mut CompactReport) -> Result<Snapshot> {
     let done = match one {
+        // It was planned before somebody else had merged it.
+        _ if !one.is_there(&snapshot) => Err(StorageError::new(ErrorKind::Conflict, "merged by another")),
         Work::Packets(task) => merge::run(archive, &snapshot, task).await,
         Work::Plain(plain) => plain.run(archive, &snapshot).await,
     };
@@ -160,19 +178,23 @@ async fn merge_one(archive: &Archive, snapshot: Snapshot, one: &Work, report: &m
             count(&snapshot, &after, report);
             Ok(after)
         }
-        Err(e) if e.kind() == ErrorKind::Conflict => {
+        Err(e) => {
+            let newest = archive.snapshot().await?;
+            // What another has merged may be deleted by now, and is missed then while it is read.
+            if e.kind() != ErrorKind::Conflict && one.is_there(&newest) {
+                return Err(e.during(one.what()));
+            }
             tracing::info!("{}: {e}", one.what());
             report.left += 1;
-            archive.snapshot().await
+            Ok(newest)
         }
-        Err(e) => Err(e.during(one.what())),
     }
 }
 
 /// Counts what the newest version has of files that the one before had not, and the other way round.
 fn count(before: &Snapshot, after: &Snapshot, report: &mut CompactReport) {
     let mut sum = |of: &Snapshot, other: &Snapshot, into: fn(&mut CompactReport) -> (&mut u64, &mut u64)| {
-        let known: std::collections::HashSet<&str> = other.state.files.iter().map(|f| f.path.as_str()).collect();
+        let known: HashSet<&str> = other.state.files.iter().map(|f| f.path.as_str()).collect();
         let (files, bytes) = into(report);
         for file in of.state.files.iter().filter(|f| !known.contains(f.path.as_str())) {
             *files += 1;

@@ -17,6 +17,8 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
     let mut replayed = Check::new("P5", "versions that follow from the ones before, as a reader sees them");
     let log = Log::new(std::sync::Arc::clone(archive.store()));
     let kept: BTreeSet<&str> = snapshot.state.files.iter().map(|file| file.path.as_str()).collect();
+    // A vacuum may have come after the version that is looked at.
+    let cleared = archive.snapshot().await.map_or(snapshot.cleared(), |newest| newest.cleared());
     let mut state = State::default();
     let mut positions: BTreeMap<SourceId, u64> = BTreeMap::new();
     for version in 0..=snapshot.version() {
@@ -40,7 +42,7 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
             });
             positions.insert(step.source.clone(), step.to);
         }
-        let kept = |file: &&DataFile| kept.contains(file.path.as_str()) || version >= snapshot.cleared();
+        let kept = |file: &&DataFile| kept.contains(file.path.as_str()) || version >= cleared;
         for file in entry.add.iter().filter(kept) {
             let found = archive.store().head(&file.path.as_str().into()).await;
             present.hold(found.as_ref().is_ok_and(|meta| meta.size == file.bytes), || match found {

@@ -9,6 +9,7 @@ mod bad_sources;
 mod compact;
 mod crash;
 mod dump;
+mod faults;
 mod fencing;
 mod format;
 mod invented;
@@ -17,6 +18,7 @@ mod make;
 mod real;
 mod rights;
 mod s3;
+mod schedules;
 mod seen;
 #[path = "../../packet/tests/packet/sent.rs"]
 mod sent;

@@ -9,6 +9,7 @@ use crate::crash::{ends_and_goes_on, night, undisturbed};
 use crate::dump::dump;
 use crate::fencing::{assert_once, the_same_source_twice};
 use crate::make::{LANTERN_MAPPING, lsst_packet};
+use crate::schedules::one_schedule;
 use crate::stores::End;
 use crate::support::{assert_verified, commits_of, made, try_take};
 
@@ -62,6 +63,14 @@ async fn ingests_on_s3_are_fenced() {
     );
     assert_eq!((a.unwrap().counts.stored, b.unwrap().counts.stored), (7, 7));
     assert_once(&one, 1..27).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(s3_server), ignore = "needs an S3 server, named by NOCTUARY_TEST_S3")]
+async fn writers_mergers_and_readers_on_s3_do_no_harm() {
+    for seed in 0..3 {
+        one_schedule(Arc::clone(place(&format!("schedule-{seed}")).store()), seed).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

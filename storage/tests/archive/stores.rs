@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tokio::sync::Mutex;
@@ -23,6 +24,8 @@ pub enum End {
     After,
     /// When it has taken effect; nothing fails, the program just never goes on.
     Stopped,
+    /// Not at all: the write is done twice, as by a network that repeats it, and the second answer is the one that comes.
+    Twice,
 }
 
 type Meddle = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
@@ -33,6 +36,8 @@ pub struct Wrapped {
     writes: AtomicU64,
     fails: Option<(u64, End)>,
     dead: AtomicBool,
+    /// The write that was to be special has come.
+    met: AtomicBool,
     /// Reads fail while this is set.
     silent: Arc<AtomicBool>,
     /// Run once, before the first write of the log.
@@ -75,6 +80,7 @@ impl Wrapped {
             writes: AtomicU64::new(0),
             fails: None,
             dead: AtomicBool::new(false),
+            met: AtomicBool::new(false),
             silent: Arc::default(),
             meddle: Mutex::new(None),
             rounds: None,
@@ -84,6 +90,11 @@ impl Wrapped {
     /// True if the end has come.
     pub fn is_dead(&self) -> bool {
         self.dead.load(SeqCst)
+    }
+
+    /// True if the write that was to be special has come.
+    pub fn has_come(&self) -> bool {
+        self.is_dead() || self.met.load(SeqCst)
     }
 }
 
@@ -118,6 +129,11 @@ impl ObjectStore for Wrapped {
         let Some((_, end)) = self.fails.filter(|(n, _)| *n == write) else {
             return self.inner.put_opts(location, payload, options).await;
         };
+        if end == End::Twice {
+            self.met.store(true, SeqCst);
+            self.inner.put_opts(location, payload.clone(), options.clone()).await?;
+            return self.inner.put_opts(location, payload, options).await;
+        }
         if end != End::Before {
             self.inner.put_opts(location, payload, options).await?;
         }
@@ -151,8 +167,43 @@ impl ObjectStore for Wrapped {
         answer
     }
 
+    /// A delete is a write like any other.
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let write = self.writes.fetch_add(1, SeqCst);
+        if self.is_dead() {
+            return locations.map(|_| Err(gone())).boxed();
+        }
+        match self.fails.filter(|(n, _)| *n == write) {
+            None => self.inner.delete_stream(locations),
+            Some((_, End::Before)) => {
+                self.dead.store(true, SeqCst);
+                locations.map(|_| Err(gone())).boxed()
+            }
+            Some((_, End::Twice)) => {
+                self.met.store(true, SeqCst);
+                let inner = Arc::clone(&self.inner);
+                let twice = locations.then(move |path| {
+                    let inner = Arc::clone(&inner);
+                    async move {
+                        let path = path?;
+                        inner.delete(&path).await?;
+                        inner.delete(&path).await.map(|()| path)
+                    }
+                });
+                twice.boxed()
+            }
+            Some((_, end)) => {
+                self.dead.store(true, SeqCst);
+                let deleted = self.inner.delete_stream(locations);
+                let told = deleted.then(move |path| async move {
+                    if end == End::Stopped {
+                        std::future::pending::<()>().await;
+                    }
+                    path.and(Err(gone()))
+                });
+                told.boxed()
+            }
+        }
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
