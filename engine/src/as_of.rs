@@ -101,7 +101,7 @@ pub(crate) fn apply(
     match (set.failed, set.versions.is_empty()) {
         (Some(why), _) => Err(why),
         (None, false) => {
-            Err(EngineError::invalid("AS OF stands behind the name of a table: FROM lsst.alerts VERSION AS OF 12"))
+            Err(EngineError::invalid("AS OF stands behind the name of a table: FROM alerts VERSION AS OF 12"))
         }
         (None, true) => Ok(()),
     }

@@ -4,19 +4,22 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use noctuary_packet::hash::PacketHash;
+use noctuary_storage::log::{FIRST_FORMAT, FORMAT};
 use noctuary_storage::packets::{StoredPacket, find};
 use noctuary_storage::{Access, Archive, Location, Table};
 
 use crate::apart::{gzip, whole};
+use crate::compact::{merge, now};
 use crate::dump::rows;
 use crate::make::{LANTERN_MAPPING, LANTERN_SCHEMA, Value, container, lantern_datum, lsst_packet};
+use crate::seen::seen;
 use crate::support::{assert_verified, commits_of, made, take_packets, try_take};
 
 fn folder(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/format-{format}"))
 }
 
-/// The packets of the archive of format 2: two surveys, every frame but the bare one, parts of every kind, one packet
+/// The packets of these archives: two surveys, every frame but the bare one, parts of every kind, one packet
 /// that is kept whole, one that is refused.
 fn packets() -> Vec<Vec<u8>> {
     let before = [
@@ -63,8 +66,13 @@ async fn told(archive: &Archive) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_archive_of_format_2_opens() {
-    let kept = folder(2);
+async fn archives_of_earlier_formats_open() {
+    for format in FIRST_FORMAT..=FORMAT {
+        opens(&folder(format)).await;
+    }
+}
+
+async fn opens(kept: &Path) {
     let expected = std::fs::read_to_string(kept.join("expected.txt")).unwrap();
     // Opened where it lies it would be changed by a checkpoint one day.
     let copy = tempfile::tempdir().unwrap();
@@ -75,6 +83,12 @@ async fn an_archive_of_format_2_opens() {
     // And goes on: what is there is known.
     let counts = take_packets(&archive, "again", packets()).await.counts;
     assert_eq!((counts.stored, counts.duplicate, counts.quarantined), (0, 7, 1));
+    assert_verified(&archive).await;
+    // And is merged as any other.
+    let before = seen(&archive, &archive.snapshot().await.unwrap()).await;
+    assert!(merge(&archive, &now()).await.merges > 0);
+    let after = seen(&archive, &archive.snapshot().await.unwrap()).await;
+    assert_eq!((before.packets, before.alerts, before.told), (after.packets, after.alerts, after.told));
     assert_verified(&archive).await;
 }
 
@@ -95,12 +109,20 @@ fn copy_folder(from: &Path, to: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "makes what must be kept; run it once for a new format"]
 async fn make_the_archive_of_this_format() {
-    let kept = folder(noctuary_storage::log::FORMAT);
+    let kept = folder(FORMAT);
     assert!(!kept.exists(), "{} is kept as it is", kept.display());
     std::fs::create_dir_all(&kept).unwrap();
     let path = kept.join("archive");
     let archive = Archive::open_or_create(Location::parse(path.to_str().unwrap()).unwrap()).await.unwrap();
     archive.add_survey(LANTERN_MAPPING).await.unwrap();
     try_take(&archive, vec![made("first", packets())], &commits_of(40_000)).await.unwrap();
+    // Some of it merged, with what a merged file can hide, and some of it not.
+    try_take(&archive, vec![made("second", (13..16).map(whole).collect())], &commits_of(20_000)).await.unwrap();
+    let version = archive.snapshot().await.unwrap().version();
+    try_take(&archive, vec![made("undone", (16..18).map(whole).collect())], &commits_of(40_000)).await.unwrap();
+    merge(&archive, &now()).await;
+    archive.roll_back(version).await.unwrap();
+    archive.tag("merged", Some(version)).await.unwrap();
+    try_take(&archive, vec![made("last", (18..20).map(whole).collect())], &commits_of(40_000)).await.unwrap();
     std::fs::write(kept.join("expected.txt"), told(&archive).await).unwrap();
 }
