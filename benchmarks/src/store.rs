@@ -24,7 +24,7 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
     let taken = process::step(&arguments(&["ingest"], &paths))?;
     let space = shares_of(&archive)?;
     eprintln!("  merging");
-    let merging = process::step(&arguments(&["compact"], &[archive.clone()]))?;
+    let merging = process::step(&arguments(&["compact"], std::slice::from_ref(&archive)))?;
     let merged = shares_of(&archive)?;
     remove(&archive)?;
 

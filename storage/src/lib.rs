@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod load;
 pub mod location;
 pub mod log;
+pub mod mirror;
 pub mod night;
 pub mod packets;
 mod parts;

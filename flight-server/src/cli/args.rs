@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use noctuary_storage::{Access, AsOf};
 
 use super::{
-    compact, cutout, demo, get, ingest, ledger, load, nights, quarantine, questions, schema, serve, simulate, sql,
-    stats, survey, vacuum, verify, versions,
+    compact, cutout, demo, get, ingest, ledger, load, mirror, nights, quarantine, questions, schema, serve, simulate,
+    sql, stats, survey, vacuum, verify, versions,
 };
 use crate::bytesize::ByteSize;
 use crate::config::Given;
@@ -110,6 +110,7 @@ pub enum Command {
     Rollback(versions::RollbackArgs),
     Compact(compact::CompactArgs),
     Vacuum(vacuum::VacuumArgs),
+    Mirror(mirror::MirrorArgs),
     Serve(serve::ServeArgs),
 }
 

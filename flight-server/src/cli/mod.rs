@@ -8,6 +8,7 @@ mod get;
 mod ingest;
 mod ledger;
 mod load;
+mod mirror;
 mod nights;
 mod quarantine;
 mod questions;
@@ -115,6 +116,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Rollback(args) => versions::roll_back(config, args).await,
         Command::Compact(args) => compact::run(config, args).await,
         Command::Vacuum(args) => vacuum::run(config, args).await,
+        Command::Mirror(args) => mirror::run(args).await,
         Command::Serve(_) => Err(Failure::internal("serve was not dispatched")),
     }
 }

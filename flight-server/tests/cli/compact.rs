@@ -65,6 +65,11 @@ fn merged_tagged_and_cleared_it_answers_the_same() {
     place.run(&["stats", "--as-of", "all"]).ok();
     place.run(&["tag"]).ok().says("all");
     place.run(&["versions"]).ok().says("merged").says("cleared").says("all");
+    place.run(&["mirror", "archive", "copy"]).ok().says("is at version");
+    place.run(&["mirror", "archive", "copy"]).ok().says("0 versions and 0 objects");
+    assert_eq!(place.run(&[COUNTS, &["--archive", "copy"]].concat()).ok().out, before);
+    place.run(&["verify", "--archive", "copy"]).ok();
+    place.run(&["mirror", "nowhere", "copy"]).ends(1);
     place.run(&["tag", "--delete", "all"]).ok();
     place.run(&["tag", "--delete", "all"]).ends(1);
     place.run(&["rollback", "2"]).ok();

@@ -15,6 +15,7 @@ mod format;
 mod invented;
 mod load;
 mod make;
+mod mirror;
 mod real;
 mod rights;
 mod s3;
