@@ -3,18 +3,21 @@
 //! A group holds each record once; another group, whose packets came in another commit, may hold it again, until the
 //! two are merged. A question wants it once, and the same row whether they have been merged or not: of the copies that
 //! the reader may see it is the one with the least restricted label, and of these the one that came first. Records are
-//! the same if they are of one object, were the same in their packets (trigger, history, forced) and had the same bytes.
+//! the same if they are of one object, were the same in their packets (trigger, history, forced) and had the same bytes:
+//! the same first whole number and first double, and the same digest, of 32 bits, of all of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use futures::TryStreamExt;
 use noctuary_packet::id::Id;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::RowSelection;
+use parquet::basic::Type as PhysicalType;
+use parquet::schema::types::SchemaDescriptor;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::access::Access;
@@ -73,6 +76,33 @@ pub async fn shown(
     Ok(hidden.map(|(hidden, file)| hidden.map(|hidden| selection(hidden, file))).collect())
 }
 
+/// The first whole number and the first double of a record, which are its id and its time, or nearly so.
+fn own_columns(schema: &SchemaDescriptor) -> Vec<String> {
+    let first = |wanted: PhysicalType| {
+        let fields = schema.root_schema().get_fields().iter();
+        let mut own = fields.filter(|field| {
+            let key = field.name().starts_with('_') && !field.name().starts_with("__");
+            field.is_primitive() && !key && field.get_physical_type() == wanted
+        });
+        own.next().map(|field| field.name().to_owned())
+    };
+    [PhysicalType::INT64, PhysicalType::DOUBLE].into_iter().filter_map(first).collect()
+}
+
+/// Appends the bits of a value.
+fn bits(column: &ArrayRef, row: usize, key: &mut Vec<u8>) {
+    key.push(u8::from(column.is_valid(row)));
+    if column.is_null(row) {
+        // What stands in its place means nothing.
+        return;
+    }
+    if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
+        key.extend(numbers.value(row).to_le_bytes());
+    } else if let Some(numbers) = column.as_primitive_opt::<Float64Type>() {
+        key.extend(numbers.value(row).to_bits().to_le_bytes());
+    }
+}
+
 /// What was loaded is carried by no packet, and by no other file.
 fn may_repeat(snapshot: &Snapshot, file: &DataFile) -> bool {
     snapshot.beside(file, Table::Packets).next().is_some()
@@ -101,8 +131,9 @@ impl Wanted<'_> {
         let levels: &[String] = survey.map_or(&[], |survey| &survey.rights.levels);
         let ranks: BTreeMap<&str, usize> = levels.iter().enumerate().map(|(at, label)| (label.as_str(), at)).collect();
         let builder = archive.rows(file).await?;
-        let wanted = ["_object", "_anchor", "_origin", RIGHTS, DIGEST, COMMIT];
-        let mask = ProjectionMask::columns(builder.parquet_schema(), wanted);
+        let own = own_columns(builder.parquet_schema());
+        let wanted = ["_object", "_anchor", "_origin", RIGHTS, DIGEST, COMMIT].into_iter();
+        let mask = ProjectionMask::columns(builder.parquet_schema(), wanted.chain(own.iter().map(String::as_str)));
         let mut batches = batches(file, builder.with_projection(mask))?;
         let mut first = 0;
         let mut key = Vec::new();
@@ -115,9 +146,10 @@ impl Wanted<'_> {
             let objects = crate::packets::ids_of(column("_object")?).ok_or_else(|| damaged("_object"))?;
             let commits = Commits::of(&batch, file)?;
             // Files from before records had digests show all they have.
-            let Some(digests) = batch.column_by_name(DIGEST).and_then(|c| c.as_primitive_opt::<Int64Type>()) else {
+            let Some(digests) = batch.column_by_name(DIGEST).and_then(|c| c.as_primitive_opt::<Int32Type>()) else {
                 return Ok(());
             };
+            let own: Vec<&ArrayRef> = own.iter().filter_map(|name| batch.column_by_name(name)).collect();
             for row in 0..batch.num_rows() {
                 let label = labels.is_valid(row).then(|| labels.value(row));
                 let (object, commit) = (objects(row), commits.get(row));
@@ -134,6 +166,9 @@ impl Wanted<'_> {
                     None => key.extend(cells.value(row).to_le_bytes()),
                 }
                 key.push(u8::from(object.is_some()));
+                for column in &own {
+                    bits(column, row, &mut key);
+                }
                 key.extend(origins.value(row).as_bytes());
                 let key = xxh3_128(&key);
                 if key % self.parts != self.part {

@@ -71,7 +71,8 @@ impl fmt::Display for Table {
 pub const COMMIT: &str = "_commit";
 /// Column of `packets`, in files that name the groups of their pieces: the number of that group among them.
 pub const PIECES: &str = "_pieces";
-/// Column of `sources` and `forced` by which records are told apart: XXH3 (64 bits) of the record as it was sent.
+/// Column of `sources` and `forced` by which records are told apart that are of one object and have the same first whole
+/// number and first double: the lower 32 bits of the XXH3 of the record as it was sent.
 pub const DIGEST: &str = "_digest";
 /// Column with the label of who may see a row.
 pub const RIGHTS: &str = "_rights";
@@ -167,7 +168,7 @@ pub fn record_keys(ids: IdTypes) -> Fields {
         Field::new("_object", ids.object.data_type(), true),
         Field::new("_origin", DataType::Utf8, true),
         Field::new(RIGHTS, DataType::Utf8, true),
-        Field::new(DIGEST, DataType::Int64, true),
+        Field::new(DIGEST, DataType::Int32, true),
     ])
 }
 

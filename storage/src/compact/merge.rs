@@ -41,7 +41,8 @@ pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> 
     let mut entry = Entry::new(Utc::now(), task.what());
     let mut number = 0;
     for inputs in alike(archive, inputs).await? {
-        let Some(first) = inputs.first().filter(|_| inputs.len() > 1) else { continue };
+        let worth = inputs.len() > 1 || inputs.iter().all(|input| input.packets.level == 0);
+        let Some(first) = inputs.first().filter(|_| worth) else { continue };
         let schema = schema_of(snapshot, &first.packets)?;
         let (all, anchors) = rows(archive, snapshot, &inputs).await?;
         let (inputs, anchors): (Arc<[Input]>, _) = (inputs.into(), Arc::new(anchors));

@@ -272,7 +272,9 @@ fn worth(level: Level, groups: Vec<Group>, policy: &Policy) -> Result<Vec<Group>
     let enough = policy.now || there.is_empty() || bytes(&new) >= bytes(&there) / LATE_PART || new.len() >= LATE_GROUPS;
     // What has no time is never over, and waits for more of its kind.
     let waits = level == Level::Ever && !policy.now && new.len() < LATE_GROUPS;
-    if new.is_empty() || !enough || waits || new.len() + there.len() < 2 {
+    // What a commit put is written once more even alone, as small as it can be.
+    let alone = new.len() + there.len() < 2 && new.iter().all(|group| group.level() > 0);
+    if new.is_empty() || !enough || waits || alone {
         return Err([there, new].concat());
     }
     Ok([there, new].concat())
@@ -307,9 +309,7 @@ fn chunks(survey: &str, schema: &str, level: Level, mut groups: Vec<Group>, poli
             groups: groups.into_iter().map(|group| group.packets).collect(),
         }
     };
-    tasks
-        .into_iter()
-        .filter(|groups| groups.iter().any(|g| g.level() < level as u8) && groups.len() > 1)
-        .map(task)
-        .collect()
+    let worth = |groups: &Vec<Group>| groups.len() > 1 || groups.iter().all(|group| group.level() == 0);
+    let is_new = |groups: &Vec<Group>| groups.iter().any(|group| group.level() < level as u8);
+    tasks.into_iter().filter(|groups| worth(groups) && is_new(groups)).map(task).collect()
 }

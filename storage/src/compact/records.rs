@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::compute::interleave_record_batch;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use futures::TryStreamExt;
 use noctuary_packet::apart::RecordEncoder;
 use noctuary_packet::id::Id;
@@ -157,10 +157,10 @@ impl Merge {
         let mut picked: Vec<(usize, usize)> = Vec::new();
         let mut anchors: Vec<Option<i64>> = Vec::new();
         let mut commits: Vec<i64> = Vec::new();
-        let mut digests: Vec<Option<i64>> = Vec::new();
+        let mut digests: Vec<Option<i32>> = Vec::new();
         let mut bytes = Vec::new();
         for ((anchor, _), parts) in units {
-            let mut known: HashMap<(u128, i64, &str, &str), usize> = HashMap::new();
+            let mut known: HashMap<(u128, i32, &str, &str), usize> = HashMap::new();
             for part in parts {
                 let Some(own) = &read[part.file as usize] else { continue };
                 for row in part.rows.clone() {
@@ -205,7 +205,7 @@ impl Merge {
         let rows = interleave_record_batch(&parts, &picked)?;
         let mut columns = Columns::of(&rows);
         columns.put("_anchor", Arc::new(Int64Array::from(anchors)));
-        columns.put(DIGEST, Arc::new(Int64Array::from(digests)));
+        columns.put(DIGEST, Arc::new(Int32Array::from(digests)));
         columns.put(COMMIT, Arc::new(Int64Array::from(commits)));
         Ok(Some(columns.batch()?))
     }
@@ -222,7 +222,7 @@ struct Read {
     /// Among all that are in memory.
     number: usize,
     commits: Commits,
-    digests: Int64Array,
+    digests: Int32Array,
     encoder: RecordEncoder,
     origins: StringArray,
     rights: StringArray,
@@ -232,7 +232,7 @@ impl Read {
     fn of(merge: &Merge, file: &DataFile, map: RowMap, batch: &RecordBatch, number: usize) -> Result<Self> {
         let commits = Commits::of(batch, file)?;
         let batch = alike(batch)?;
-        let digests = batch.column_by_name(DIGEST).and_then(|c| c.as_primitive_opt::<Int64Type>()).cloned();
+        let digests = batch.column_by_name(DIGEST).and_then(|c| c.as_primitive_opt::<Int32Type>()).cloned();
         let digests = digests.ok_or_else(|| StorageError::damaged(format!("{}: no column {DIGEST}", file.path)))?;
         let text = |name: &str| {
             let column = batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
@@ -253,7 +253,7 @@ fn alike(batch: &RecordBatch) -> Result<RecordBatch> {
     let mut columns = Columns::of(batch);
     columns.remove(COMMIT);
     if !columns.has(DIGEST) {
-        columns.put_behind(RIGHTS, DIGEST, new_null_array(&DataType::Int64, batch.num_rows()));
+        columns.put_behind(RIGHTS, DIGEST, new_null_array(&DataType::Int32, batch.num_rows()));
     }
     columns.batch()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use noctuary_packet::decode::Decoder;
 use noctuary_packet::survey::AlertKeys;
@@ -18,8 +18,9 @@ use crate::log::FileStats;
 use crate::tables::{record_keys, table_of};
 
 /// What tells a record from others of its object.
-pub(crate) fn digest(record: &[u8]) -> i64 {
-    i64::from_le_bytes(xxhash_rust::xxh3::xxh3_64(record).to_le_bytes())
+pub(crate) fn digest(record: &[u8]) -> i32 {
+    let [a, b, c, d, ..] = xxhash_rust::xxh3::xxh3_64(record).to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
 }
 
 impl Records<'_> {
@@ -47,7 +48,7 @@ impl Records<'_> {
                 ids(resolved.ids.object, rows.iter().map(|r| keys(r).object.as_ref())),
                 Arc::new(rows.iter().map(|r| Some(r.origin.name())).collect::<StringArray>()),
                 Arc::new(rows.iter().map(|r| Some(rights(r))).collect::<StringArray>()),
-                Arc::new(rows.iter().map(|r| digest(r.bytes)).collect::<Int64Array>()),
+                Arc::new(rows.iter().map(|r| digest(r.bytes)).collect::<Int32Array>()),
             ];
             columns.extend(decoder.finish().map_err(not_as_walked)?.columns().iter().cloned());
             writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;

@@ -286,7 +286,7 @@ fn in_sky_order(rows: &RecordBatch, target: &Target) -> Result<RecordBatch> {
         Arc::new(StringArray::from(vec![LOADED; count])),
         Arc::new(StringArray::from(vec![target.rights.as_str(); count])),
         // No packet repeats these: they need not be told from copies.
-        arrow::array::new_null_array(&arrow::datatypes::DataType::Int64, count),
+        arrow::array::new_null_array(&arrow::datatypes::DataType::Int32, count),
     ];
     for (field, column) in own.fields().iter().zip(rows.columns()) {
         if ![columns::RA, columns::DEC, columns::OBJECT].contains(&field.name().as_str()) {
