@@ -16,10 +16,10 @@ use noctuary_packet::schema::NodeId;
 use noctuary_packet::survey::Surveys;
 use noctuary_packet::time::Night;
 use noctuary_packet::walk::{Validate, walk};
-use noctuary_storage::compact::{CompactProgress, Policy, compact};
+use noctuary_storage::compact::{Policy, compact};
 use noctuary_storage::ingest::{IngestOptions, Progress, Source, ingest};
 use noctuary_storage::night::in_order;
-use noctuary_storage::{Access, Archive, Location, Table, packets};
+use noctuary_storage::{Access, Archive, Location, Meter, Table, packets};
 
 use crate::Failure;
 use crate::corpus::{self, Packet};
@@ -158,7 +158,7 @@ fn merge(archive: &std::path::Path) -> Result<Sample, Failure> {
     let watch = Watch::start();
     let report = runtime()?.block_on(async {
         let archive = Archive::open(Location::folder(archive)?).await?;
-        compact(&archive, &policy, &CompactProgress::default()).await
+        compact(&archive, &policy, &Meter::default()).await
     })?;
     Ok(Sample { packets: 0, bytes: report.bytes.0, output: Some(report.bytes.1), ..watch.stop() })
 }

@@ -12,6 +12,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use noctuary_storage::AsOf;
 
@@ -72,11 +73,32 @@ pub(crate) fn take(tokens: &mut Vec<TokenWithSpan>) -> Result<Versions> {
     Ok(versions)
 }
 
+/// Words that a value stands behind, and no name of a table before.
+const BEFORE_VALUES: [Keyword; 14] = [
+    Keyword::SELECT,
+    Keyword::DISTINCT,
+    Keyword::ALL,
+    Keyword::WHERE,
+    Keyword::HAVING,
+    Keyword::AND,
+    Keyword::OR,
+    Keyword::NOT,
+    Keyword::ON,
+    Keyword::BY,
+    Keyword::CASE,
+    Keyword::WHEN,
+    Keyword::THEN,
+    Keyword::ELSE,
+];
+
 /// The token at which a name begins that ends before a place.
 fn name_before(tokens: &[TokenWithSpan], places: &[usize], end: usize) -> Option<usize> {
     let token = |at: usize| places.get(at).map(|place| &tokens[*place].token);
     let mut at = end.checked_sub(1)?;
-    matches!(token(at)?, Token::Word(_)).then_some(())?;
+    let Token::Word(last) = token(at)? else { return None };
+    if last.quote_style.is_none() && BEFORE_VALUES.contains(&last.keyword) {
+        return None;
+    }
     while at >= 2 && token(at - 1) == Some(&Token::Period) && matches!(token(at - 2), Some(Token::Word(_))) {
         at -= 2;
     }
@@ -84,7 +106,7 @@ fn name_before(tokens: &[TokenWithSpan], places: &[usize], end: usize) -> Option
 }
 
 /// Tables of versions, by the number of the version.
-pub(crate) type Views = BTreeMap<u64, Arc<Tables>>;
+pub(crate) type OfVersions = BTreeMap<u64, Arc<Tables>>;
 
 /// Lets tables that are asked as of a version stand for that version. `versions` says by their place which these are.
 ///
@@ -94,7 +116,7 @@ pub(crate) fn apply(
     statement: &mut Statement,
     versions: &BTreeMap<Location, u64>,
     newest: &Tables,
-    views: &Views,
+    views: &OfVersions,
 ) -> Result<()> {
     let mut set = Set { versions: versions.clone(), newest, views, failed: None };
     visit(statement, &mut set);
@@ -121,7 +143,7 @@ struct Set<'a> {
     /// Those that have not been found yet.
     versions: BTreeMap<Location, u64>,
     newest: &'a Tables,
-    views: &'a Views,
+    views: &'a OfVersions,
     failed: Option<EngineError>,
 }
 
@@ -183,7 +205,7 @@ pub(crate) fn parts_of(schema: &str) -> Option<(&str, u64)> {
 ///
 /// # Errors
 /// When DataFusion refuses one, which would be a fault of this program.
-pub(crate) fn with_views(state: &SessionState, tables: &Arc<Tables>, views: &Views) -> Result<SessionState> {
+pub(crate) fn with_views(state: &SessionState, tables: &Arc<Tables>, views: &OfVersions) -> Result<SessionState> {
     let catalog = tables.catalog()?;
     for (version, tables) in views {
         let own = tables.catalog()?;

@@ -1,6 +1,5 @@
 //! What all sessions share: memory, disk, threads, and the tables of versions that were asked of before.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -11,15 +10,13 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use moka::sync::Cache;
-use noctuary_storage::{Access, Archive, Snapshot};
+use noctuary_storage::{Access, Archive};
 
-use crate::catalog::{ARCHIVE, CATALOG, Tables};
+use crate::catalog::{ARCHIVE, CATALOG};
 use crate::error::Result;
-use crate::names::Names;
-use crate::reader::Readers;
 use crate::session::Session;
 use crate::table::STORE;
+use crate::views::{View, Views};
 
 /// Adds functions to every session.
 pub type Extension = Arc<dyn Fn(&SessionContext) + Send + Sync>;
@@ -78,22 +75,8 @@ pub struct Engine {
     archive: Archive,
     options: EngineOptions,
     runtime: Arc<RuntimeEnv>,
-    readers: Arc<Readers>,
-    views: Cache<Seen, View>,
+    views: Views,
 }
-
-/// A version, and the labels that may be seen of it; `None` for all.
-type Seen = (u64, Option<BTreeSet<String>>);
-
-/// What a version looks like to some reader. It takes milliseconds to make, and never changes.
-#[derive(Debug, Clone)]
-struct View {
-    tables: Arc<Tables>,
-    names: Arc<Names>,
-}
-
-/// Views that are kept.
-const VIEWS: u64 = 16;
 
 impl Engine {
     /// Prepares for questions about an archive.
@@ -114,8 +97,8 @@ impl Engine {
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk).build_arc()?;
         let url = ObjectStoreUrl::parse(STORE)?;
         runtime.register_object_store(url.as_ref(), Arc::clone(archive.store()));
-        let readers = Arc::new(Readers::new(archive.clone()));
-        Ok(Self { archive, options, runtime, readers, views: Cache::new(VIEWS) })
+        let views = Views::new(archive.clone(), options.prune);
+        Ok(Self { archive, options, runtime, views })
     }
 
     /// The archive.
@@ -133,33 +116,13 @@ impl Engine {
             Some(version) => self.archive.snapshot_at(version).await?,
             None => self.archive.snapshot().await?,
         };
-        let View { tables, names } = self.view(&snapshot, &options.access).await?;
+        let View { tables, names } = self.views.of(&snapshot, &options.access).await?;
         let context = SessionContext::new_with_config_rt(self.config(), Arc::clone(&self.runtime));
         context.register_catalog(CATALOG, tables.catalog()?);
         for extend in &self.options.extend {
             extend(&context);
         }
-        Ok(Session { engine: self.clone(), snapshot, access: options.access, context, tables, names })
-    }
-
-    /// The tables of a version.
-    pub(crate) async fn tables_of(&self, version: u64, access: &Access) -> Result<Arc<Tables>> {
-        Ok(self.view(&self.archive.snapshot_at(version).await?, access).await?.tables)
-    }
-
-    async fn view(&self, snapshot: &Snapshot, access: &Access) -> Result<View> {
-        let labels = match access {
-            Access::Everything => None,
-            Access::Labels(labels) => Some(labels.clone()),
-        };
-        let seen = (snapshot.version(), labels);
-        if let Some(view) = self.views.get(&seen) {
-            return Ok(view);
-        }
-        let tables = Arc::new(Tables::new(snapshot, access, &self.readers, self.options.prune).await?);
-        let view = View { names: Arc::new(Names::of(&tables)), tables };
-        self.views.insert(seen, view.clone());
-        Ok(view)
+        Ok(Session { views: self.views.clone(), snapshot, access: options.access, context, tables, names })
     }
 
     fn config(&self) -> SessionConfig {

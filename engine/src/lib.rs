@@ -50,6 +50,7 @@ mod spelling;
 mod sql;
 mod system;
 mod table;
+mod views;
 
 pub use engine::{Engine, EngineOptions, Extension, SessionOptions};
 pub use error::{EngineError, ErrorKind, Result};

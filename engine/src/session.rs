@@ -15,20 +15,20 @@ use datafusion::sql::sqlparser::tokenizer::Location;
 use noctuary_storage::{Access, Snapshot};
 
 use crate::aliases::{name_columns, titles};
-use crate::as_of::{self, Versions, Views};
+use crate::as_of::{self, OfVersions, Versions};
 use crate::catalog::Tables;
 use crate::clauses;
 use crate::describe;
-use crate::engine::Engine;
 use crate::error::{EngineError, Result, unknown_column};
 use crate::names::{Mentioned, Names};
 use crate::plan::{Planned, Titles};
 use crate::sql::{self, Asked};
+use crate::views::Views;
 
 /// Questions about one version of the archive.
 #[derive(Clone)]
 pub struct Session {
-    pub(crate) engine: Engine,
+    pub(crate) views: Views,
     pub(crate) snapshot: Snapshot,
     pub(crate) access: Access,
     pub(crate) context: SessionContext,
@@ -84,7 +84,7 @@ impl Session {
         let mut state = self.context.state();
         let mut mentioned = BTreeSet::new();
         let (asked, versions) = sql::parse(sql, &self.names, self.tables.only_survey())?;
-        let (versions, views) = self.views(versions).await?;
+        let (versions, views) = self.of_versions(versions).await?;
         if !views.is_empty() {
             state = as_of::with_views(&state, &self.tables, &views)?;
         }
@@ -122,12 +122,12 @@ impl Session {
     }
 
     /// The versions that are meant, and their tables.
-    async fn views(&self, versions: Versions) -> Result<(BTreeMap<Location, u64>, Views)> {
-        let (mut meant, mut views) = (BTreeMap::new(), Views::new());
+    async fn of_versions(&self, versions: Versions) -> Result<(BTreeMap<Location, u64>, OfVersions)> {
+        let (mut meant, mut views) = (BTreeMap::new(), OfVersions::new());
         for (at, asked) in versions {
-            let version = self.engine.archive().version_of(&asked).await?;
+            let version = self.views.version_of(&asked).await?;
             if let Entry::Vacant(entry) = views.entry(version) {
-                entry.insert(self.engine.tables_of(version, &self.access).await?);
+                entry.insert(self.views.tables_of(version, &self.access).await?);
             }
             meant.insert(at, version);
         }

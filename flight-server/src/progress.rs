@@ -1,10 +1,13 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere, nothing for what is over in a second.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use noctuary_storage::Meter;
 
 use crate::output::sink::note;
 
@@ -72,6 +75,16 @@ impl Watch {
         // Without a thread there is no bar, which is no reason to stop.
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(show).ok();
         Self { stop: Some(stop), thread }
+    }
+}
+
+impl Watch {
+    /// Shows a meter, from now on.
+    pub fn meter(label: &'static str, unit: Unit) -> (Self, Arc<Meter>) {
+        let meter = Arc::new(Meter::default());
+        let read = Arc::clone(&meter);
+        let step = move || Step { done: read.done(), total: Some(read.total()), message: String::new() };
+        (Self::start(label, unit, step), meter)
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::buffered::BufWriter;
@@ -18,28 +17,10 @@ use crate::archive::Archive;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::location::Location;
 use crate::log::Log;
+use crate::meter::Meter;
 use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
-
-/// How far it has come.
-#[derive(Debug, Default)]
-pub struct MirrorProgress {
-    total: AtomicU64,
-    done: AtomicU64,
-}
-
-impl MirrorProgress {
-    /// Bytes of files to copy.
-    pub fn total_bytes(&self) -> u64 {
-        self.total.load(Relaxed)
-    }
-
-    /// Bytes of files copied.
-    pub fn done_bytes(&self) -> u64 {
-        self.done.load(Relaxed)
-    }
-}
 
 /// What was copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,11 +47,11 @@ const TRIES: usize = 5;
 /// # Errors
 /// [`ErrorKind::Invalid`] if there is another archive at the place of the copy; [`ErrorKind::Damaged`] if a file of the
 /// original is no longer what was put there.
-pub async fn mirror(from: &Archive, to: &Location, progress: &MirrorProgress) -> Result<MirrorReport> {
+pub async fn mirror(from: &Archive, to: &Location, meter: &Meter) -> Result<MirrorReport> {
     let mut tries = 0;
     loop {
         let snapshot = from.snapshot().await?;
-        match copy(from, &snapshot, to, progress).await {
+        match copy(from, &snapshot, to, meter).await {
             Err(e) if tries < TRIES && from.snapshot().await?.version() != snapshot.version() => {
                 tracing::info!("{e}; the archive has gone on meanwhile, and so does its mirror");
                 tries += 1;
@@ -80,7 +61,7 @@ pub async fn mirror(from: &Archive, to: &Location, progress: &MirrorProgress) ->
     }
 }
 
-async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, progress: &MirrorProgress) -> Result<MirrorReport> {
+async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, meter: &Meter) -> Result<MirrorReport> {
     let (source, target) = (Log::new(Arc::clone(from.store())), Log::new(Arc::clone(to.store())));
     let first = first_missing(&source, &target, to, snapshot.version()).await?;
     let mut report = MirrorReport { version: snapshot.version(), ..MirrorReport::default() };
@@ -123,8 +104,7 @@ async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, progress: &Mir
             }
         }
     }
-    progress.total.store(missing.values().map(|(bytes, _)| bytes).sum(), Relaxed);
-    progress.done.store(0, Relaxed);
+    meter.begin(missing.values().map(|(bytes, _)| bytes).sum());
     let mut copies = Vec::with_capacity(missing.len());
     for (path, (_, checksum)) in missing {
         let (source, target) = (Arc::clone(from.store()), Arc::clone(to.store()));
@@ -132,7 +112,7 @@ async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, progress: &Mir
     }
     let mut copies = stream::iter(copies).buffer_unordered(AT_A_TIME);
     while let Some(bytes) = copies.try_next().await? {
-        progress.done.fetch_add(bytes, Relaxed);
+        meter.did(bytes);
         report.bytes += bytes;
         report.objects += 1;
     }

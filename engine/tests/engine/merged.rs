@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use noctuary_engine::SessionOptions;
-use noctuary_storage::compact::{CompactProgress, Policy, compact};
+use noctuary_storage::compact::{Policy, compact};
 use noctuary_storage::vacuum::{VacuumOptions, vacuum};
-use noctuary_storage::{Access, Archive};
+use noctuary_storage::{Access, Archive, Meter};
 
 use crate::beacon::{self, Beacon, beacons};
 use crate::lamp;
@@ -120,7 +120,7 @@ async fn answers_the_same(archive: &Archive, questions: &[&str]) {
     let empty = wanted[3].2.iter().filter(|(_, rows)| rows.is_empty()).map(|(sql, _)| sql.as_str());
     assert!(empty.clone().all(|sql| sql.contains("objects")), "{:?}", empty.collect::<Vec<_>>());
     let merged = Policy { now: true, ..Policy::of(chrono::NaiveDate::MAX) };
-    let report = compact(archive, &merged, &CompactProgress::default()).await.unwrap();
+    let report = compact(archive, &merged, &Meter::default()).await.unwrap();
     assert!(report.merges > 3, "{report:?}");
     for (access, version, wanted) in wanted.iter().filter(|(_, version, _)| *version == newest) {
         for prune in [true, false] {
@@ -146,7 +146,7 @@ async fn answers_the_same(archive: &Archive, questions: &[&str]) {
 async fn merged_files_are_chosen_by_what_they_hold() {
     let archive = coast().await;
     let merged = Policy { now: true, ..Policy::of(chrono::NaiveDate::MAX) };
-    compact(&archive, &merged, &CompactProgress::default()).await.unwrap();
+    compact(&archive, &merged, &Meter::default()).await.unwrap();
     let session = session_of(&archive, SessionOptions::default(), true).await;
     let (all, none) = ("SELECT _commit FROM beacon.alerts", "SELECT _commit FROM beacon.alerts WHERE _commit > 1000");
     assert_eq!(sorted(&session, none).await.len(), 0);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use noctuary_storage::{Access, AsOf};
+use noctuary_storage::Access;
 
 use super::{
     compact, cutout, demo, get, ingest, ledger, load, mirror, nights, quarantine, questions, schema, serve, simulate,
@@ -58,15 +58,6 @@ pub struct Global {
     /// What to log to standard error: error, warn, info, debug, or a filter such as noctuary_storage=debug.
     #[arg(long, global = true, value_name = "FILTER", env = "NOCTUARY_LOG", hide_env = true, default_value = "warn")]
     pub log: String,
-}
-
-/// Which version of the archive is read.
-#[derive(Debug, Clone, Default, Args)]
-pub struct VersionArg {
-    /// The archive as it was at a version: its number, a tag, or a time such as 2026-04-07T12:00:00Z (`noctuary
-    /// versions` lists them) [default: the newest].
-    #[arg(long, value_name = "VERSION")]
-    pub as_of: Option<AsOf>,
 }
 
 impl Arguments {

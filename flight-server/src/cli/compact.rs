@@ -1,11 +1,10 @@
 //! `noctuary compact`: many small files become few large ones.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use chrono::Utc;
 use clap::Args;
-use noctuary_storage::compact::{CompactProgress, Level, Policy, compact, plan};
+use noctuary_storage::compact::{Level, Policy, compact, plan};
 
 use crate::bytesize::{ByteSize, human};
 use crate::config::Config;
@@ -13,7 +12,7 @@ use crate::error::Result;
 use crate::open;
 use crate::output::sink::print;
 use crate::output::table::Grid;
-use crate::progress::{Step, Unit, Watch};
+use crate::progress::{Unit, Watch};
 
 /// Merge what many commits wrote into fewer, larger files.
 ///
@@ -58,14 +57,8 @@ pub async fn run(config: &Config, args: &CompactArgs) -> Result<ExitCode> {
         print(&grid.render())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let progress = Arc::new(CompactProgress::default());
-    let watched = Arc::clone(&progress);
-    let watch = Watch::start("compact", Unit::Bytes, move || Step {
-        done: watched.done_bytes(),
-        total: Some(watched.total_bytes()),
-        message: String::new(),
-    });
-    let report = compact(&archive, &policy, &progress).await?;
+    let (watch, meter) = Watch::meter("compact", Unit::Bytes);
+    let report = compact(&archive, &policy, &meter).await?;
     drop(watch);
     let left = match report.left {
         0 => String::new(),

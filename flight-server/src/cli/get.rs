@@ -9,7 +9,7 @@ use noctuary_packet::json::to_json;
 use noctuary_storage::Snapshot;
 use noctuary_storage::packets::{StoredPacket, find};
 
-use super::args::VersionArg;
+use super::as_of::VersionArg;
 use crate::config::Config;
 use crate::error::{Failure, Result};
 use crate::open;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use noctuary_packet::time::Night;
 
-use super::args::VersionArg;
+use super::as_of::VersionArg;
 use super::sql::{How, MORE, answer, understood};
 use crate::config::Config;
 use crate::error::Result;

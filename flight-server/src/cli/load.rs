@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use noctuary_storage::Table;
-use noctuary_storage::load::{COMMIT_ROWS, LoadOptions, LoadProgress, LoadReport, load};
+use noctuary_storage::load::{COMMIT_ROWS, LoadOptions, LoadReport, load};
 
 use super::ingest::schema_of;
 use crate::config::Config;
 use crate::error::{Failure, Kind, Result};
 use crate::open;
 use crate::output::sink::print;
-use crate::progress::{Step, Unit, Watch};
+use crate::progress::{Unit, Watch};
 
 /// Load past detections or objects that have no packets.
 ///
@@ -90,20 +89,14 @@ pub async fn run(config: &Config, args: &LoadArgs) -> Result<ExitCode> {
         schema,
         commit_rows: COMMIT_ROWS,
     };
-    let progress = Arc::new(LoadProgress::default());
-    let watched = Arc::clone(&progress);
-    let watch = Watch::start("load", Unit::Count, move || Step {
-        done: watched.rows(),
-        total: Some(watched.total()),
-        message: String::new(),
-    });
+    let (watch, meter) = Watch::meter("load", Unit::Count);
     let report = tokio::select! {
-        report = load(&archive, &args.files, &options, &progress) => report?,
+        report = load(&archive, &args.files, &options, &meter) => report?,
         signal = tokio::signal::ctrl_c() => {
             signal?;
             return Err(Failure::new(Kind::Interrupted, format!(
                 "stopped after {} rows; what was committed stays, and the same command goes on from there",
-                progress.rows()
+                meter.done()
             )));
         }
     };

@@ -1,17 +1,16 @@
 //! `noctuary mirror`: a copy of an archive elsewhere.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use noctuary_storage::mirror::{MirrorProgress, mirror};
+use noctuary_storage::mirror::mirror;
 use noctuary_storage::{Archive, Location};
 
 use crate::bytesize::human;
 use crate::error::Result;
 use crate::open;
 use crate::output::sink::print;
-use crate::progress::{Step, Unit, Watch};
+use crate::progress::{Unit, Watch};
 
 /// Bring a copy of an archive up to date.
 ///
@@ -38,14 +37,8 @@ pub async fn run(args: &MirrorArgs) -> Result<ExitCode> {
         true => Location::parse(&args.to)?,
         false => open::folder(args.to.as_ref())?,
     };
-    let progress = Arc::new(MirrorProgress::default());
-    let watched = Arc::clone(&progress);
-    let watch = Watch::start("mirror", Unit::Bytes, move || Step {
-        done: watched.done_bytes(),
-        total: Some(watched.total_bytes()),
-        message: String::new(),
-    });
-    let report = mirror(&from, &to, &progress).await?;
+    let (watch, meter) = Watch::meter("mirror", Unit::Bytes);
+    let report = mirror(&from, &to, &meter).await?;
     drop(watch);
     let deleted = match report.deleted {
         0 => String::new(),

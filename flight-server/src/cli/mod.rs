@@ -1,6 +1,7 @@
 //! The command line.
 
 mod args;
+mod as_of;
 mod compact;
 mod cutout;
 mod demo;

@@ -57,7 +57,7 @@ pub struct AnswerArgs {
     #[arg(long, value_name = "N")]
     pub max_rows: Option<usize>,
     #[command(flatten)]
-    pub version: super::args::VersionArg,
+    pub version: super::as_of::VersionArg,
 }
 
 /// Runs the command.

@@ -1,19 +1,18 @@
 //! `noctuary verify`: does the archive keep its promises?
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use noctuary_packet::time::Night;
-use noctuary_storage::verify::{VerifyOptions, VerifyProgress, VerifyReport, verify};
+use noctuary_storage::verify::{VerifyOptions, VerifyReport, verify};
 
-use super::args::VersionArg;
+use super::as_of::VersionArg;
 use crate::config::Config;
 use crate::error::Result;
 use crate::open;
 use crate::output::sink::print;
 use crate::output::table::Grid;
-use crate::progress::{Step, Unit, Watch};
+use crate::progress::{Unit, Watch};
 
 /// How many failures of one promise are shown in full.
 const SHOWN: usize = 10;
@@ -46,15 +45,9 @@ pub struct VerifyArgs {
 pub async fn run(config: &Config, args: &VerifyArgs) -> Result<ExitCode> {
     let archive = open::archive(config).await?;
     let snapshot = open::version(&archive, args.version.as_of.as_ref()).await?;
-    let progress = Arc::new(VerifyProgress::default());
-    let watched = Arc::clone(&progress);
-    let watch = Watch::start("verify", Unit::Bytes, move || Step {
-        done: watched.done_bytes(),
-        total: Some(watched.total_bytes()),
-        message: String::new(),
-    });
+    let (watch, meter) = Watch::meter("verify", Unit::Bytes);
     let options = VerifyOptions { night: args.night, sample: args.sample };
-    let report = verify(&archive, &snapshot, &options, &progress).await?;
+    let report = verify(&archive, &snapshot, &options, &meter).await?;
     drop(watch);
     print(&shown(&report))?;
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -203,11 +203,12 @@ pub(super) fn tiles(places: impl Iterator<Item = Option<i64>>, most: usize) -> V
     for (at, end) in ends.iter().enumerate() {
         let next = ends.get(at + 1).copied().unwrap_or(i64::MAX);
         let after = cells.partition_point(|cell| *cell < next);
-        // The tile ends here if what follows would be too much.
-        if after - first > most && cells.partition_point(|cell| cell < end) > first {
+        let here = cells.partition_point(|cell| cell < end);
+        // The tile ends here if what follows would be too much, and there is something on both sides.
+        if after - first > most && (first + 1..cells.len()).contains(&here) {
             tiles.push(Tile(from..*end));
             from = *end;
-            first = cells.partition_point(|cell| cell < end);
+            first = here;
         }
     }
     tiles.push(Tile(from..i64::MAX));

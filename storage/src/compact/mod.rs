@@ -11,6 +11,8 @@ mod columns;
 mod input;
 mod lanes;
 mod merge;
+#[cfg(test)]
+mod model;
 mod needs;
 mod output;
 mod packets;
@@ -23,7 +25,6 @@ mod stats;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 pub use plain::Plain;
@@ -32,6 +33,7 @@ pub use policy::{Level, Policy, Task};
 use crate::archive::Archive;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::log::DataFile;
+use crate::meter::Meter;
 use crate::snapshot::Snapshot;
 
 /// One merge.
@@ -76,25 +78,6 @@ impl Work {
     }
 }
 
-/// How far it has come.
-#[derive(Debug, Default)]
-pub struct CompactProgress {
-    total: AtomicU64,
-    done: AtomicU64,
-}
-
-impl CompactProgress {
-    /// Bytes of files to merge.
-    pub fn total_bytes(&self) -> u64 {
-        self.total.load(Relaxed)
-    }
-
-    /// Bytes of files merged.
-    pub fn done_bytes(&self) -> u64 {
-        self.done.load(Relaxed)
-    }
-}
-
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CompactReport {
@@ -121,14 +104,14 @@ pub fn plan(snapshot: &Snapshot, policy: &Policy) -> Vec<Work> {
 ///
 /// # Errors
 /// When storage fails, or a file is damaged: the archive is what it was before that merge.
-pub async fn compact(archive: &Archive, policy: &Policy, progress: &CompactProgress) -> Result<CompactReport> {
+pub async fn compact(archive: &Archive, policy: &Policy, meter: &Meter) -> Result<CompactReport> {
     let mut snapshot = archive.snapshot().await?;
     let work = plan(&snapshot, policy);
-    progress.total.store(work.iter().map(Work::bytes).sum(), Relaxed);
+    meter.begin(work.iter().map(Work::bytes).sum());
     let mut report = CompactReport::default();
     for one in work {
         snapshot = merge_one(archive, snapshot, &one, &mut report).await?;
-        progress.done.fetch_add(one.bytes(), Relaxed);
+        meter.did(one.bytes());
     }
     report.version = snapshot.version();
     Ok(report)

@@ -109,6 +109,7 @@ pub struct Policy {
     /// Bytes of files that go into one merge, at most, unless a single group has more.
     pub input_bytes: u64,
     /// Bytes of the packets of a group, parts but no pieces of images, about: groups of more are divided by the sky.
+    /// Groups of months and years, of which there are most, may have four times as many.
     pub group_bytes: u64,
 }
 
@@ -305,7 +306,7 @@ fn chunks(survey: &str, schema: &str, level: Level, mut groups: Vec<Group>, poli
             level,
             bytes: groups.iter().map(|group| group.bytes).sum(),
             own_bytes: groups.iter().map(|group| group.own_bytes).sum(),
-            group_bytes: policy.group_bytes,
+            group_bytes: if level >= Level::Month { 4 * policy.group_bytes } else { policy.group_bytes },
             groups: groups.into_iter().map(|group| group.packets).collect(),
         }
     };

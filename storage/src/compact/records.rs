@@ -174,9 +174,9 @@ impl Merge {
                     let commit = i64::try_from(commit).unwrap_or(i64::MAX);
                     let next = picked.len();
                     let (mut place, mut told) = (next, None);
-                    if self.repeat {
+                    if let Some(encoder) = &own.encoder {
                         bytes.clear();
-                        own.encoder.put(at, &mut bytes);
+                        encoder.put(at, &mut bytes);
                         // As it was sent, which can be in another way than usual.
                         let sent = own.digests.is_valid(at).then(|| own.digests.value(at));
                         let sent = sent.unwrap_or_else(|| digest(&bytes));
@@ -223,7 +223,8 @@ struct Read {
     number: usize,
     commits: Commits,
     digests: Int32Array,
-    encoder: RecordEncoder,
+    /// For rows that packets repeat.
+    encoder: Option<RecordEncoder>,
     origins: StringArray,
     rights: StringArray,
 }
@@ -239,7 +240,8 @@ impl Read {
             column.cloned().ok_or_else(|| StorageError::damaged(format!("{}: no column {name}", file.path)))
         };
         let (origins, rights) = (text("_origin")?, text(RIGHTS)?);
-        let encoder = RecordEncoder::new(&merge.schema, merge.node, &batch)?;
+        let encoder = RecordEncoder::new(&merge.schema, merge.node, &batch);
+        let encoder = merge.repeat.then_some(encoder).transpose()?;
         Ok(Self { map, number, commits, digests, encoder, origins, rights, batch })
     }
 

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
@@ -26,6 +25,7 @@ use crate::error::{Result, StorageError};
 use crate::files::{file, writer};
 use crate::ingest::{cell_of, id_of_file, range};
 use crate::log::{Entry, FileStats, SourceId, SourceMove};
+use crate::meter::Meter;
 use crate::snapshot::Snapshot;
 use crate::tables::{Table, id_types, record_columns, record_keys};
 
@@ -55,25 +55,6 @@ pub struct LoadOptions {
     pub commit_rows: u64,
 }
 
-/// How far a load has come.
-#[derive(Debug, Default)]
-pub struct LoadProgress {
-    done: AtomicU64,
-    total: AtomicU64,
-}
-
-impl LoadProgress {
-    /// Rows committed, or found to be there already.
-    pub fn rows(&self) -> u64 {
-        self.done.load(Relaxed)
-    }
-
-    /// Rows of all files.
-    pub fn total(&self) -> u64 {
-        self.total.load(Relaxed)
-    }
-}
-
 /// What was loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadReport {
@@ -99,7 +80,7 @@ pub async fn load(
     archive: &Archive,
     files: &[PathBuf],
     options: &LoadOptions,
-    progress: &Arc<LoadProgress>,
+    meter: &Arc<Meter>,
 ) -> Result<LoadReport> {
     let mut snapshot = archive.snapshot().await?;
     let target = Arc::new(Target::of(&snapshot, options)?);
@@ -107,7 +88,7 @@ pub async fn load(
     // All files are looked at before the first row is stored.
     for path in files {
         let input = Input::open(path, &target)?;
-        progress.total.fetch_add(input.rows, Relaxed);
+        meter.expect(input.rows);
         inputs.push(input);
     }
     let mut report = LoadReport::default();
@@ -119,14 +100,14 @@ pub async fn load(
             let rows = input.rows_of(chunk);
             if chunk < done.at {
                 report.already += rows;
-                progress.done.fetch_add(rows, Relaxed);
+                meter.did(rows);
                 continue;
             }
             let (reading, for_target) = (input.clone(), Arc::clone(&target));
             let batch = tokio::task::spawn_blocking(move || reading.read(chunk, &for_target)).await??;
             snapshot = commit(archive, &snapshot, &input, chunk, &target, &batch).await?;
             report.rows += rows;
-            progress.done.fetch_add(rows, Relaxed);
+            meter.did(rows);
         }
     }
     report.version = snapshot.version();

@@ -5,13 +5,13 @@ mod log;
 mod packets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use noctuary_packet::time::Night;
 
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::log::DataFile;
+use crate::meter::Meter;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
 
@@ -22,33 +22,6 @@ pub struct VerifyOptions {
     pub night: Option<Night>,
     /// About so many packets, spread evenly over the files, instead of all.
     pub sample: Option<u64>,
-}
-
-/// How far it has come.
-#[derive(Debug, Default)]
-pub struct VerifyProgress {
-    total: AtomicU64,
-    done: AtomicU64,
-}
-
-impl VerifyProgress {
-    /// Bytes of files to look at.
-    pub fn total_bytes(&self) -> u64 {
-        self.total.load(Relaxed)
-    }
-
-    /// Bytes of files looked at.
-    pub fn done_bytes(&self) -> u64 {
-        self.done.load(Relaxed)
-    }
-
-    fn expect(&self, bytes: u64) {
-        self.total.fetch_add(bytes, Relaxed);
-    }
-
-    fn did(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Relaxed);
-    }
 }
 
 /// One promise, or one side of it.
@@ -119,10 +92,12 @@ pub async fn verify(
     archive: &Archive,
     snapshot: &Snapshot,
     options: &VerifyOptions,
-    progress: &Arc<VerifyProgress>,
+    meter: &Arc<Meter>,
 ) -> Result<VerifyReport> {
     let files: Vec<Arc<DataFile>> = snapshot.state.files.clone();
-    progress.expect(files.iter().map(|f| f.bytes).sum());
+    // Packets are read twice: for themselves, and as files.
+    let packets = files.iter().filter(|f| f.table == Table::Packets);
+    meter.expect(files.iter().chain(packets).map(|f| f.bytes).sum());
     if let Some(night) = options.night
         && !snapshot.files(Table::Packets, None).any(|file| of_night(file, night))
     {
@@ -130,7 +105,7 @@ pub async fn verify(
             "no packet is of the night {night}; `noctuary nights` shows those there are"
         )));
     }
-    let mut checks = packets::check(archive, snapshot, options, progress).await;
+    let mut checks = packets::check(archive, snapshot, options, meter).await;
     checks.extend(log::check(archive, snapshot).await);
     checks.extend(ledger::check(archive, snapshot).await);
     checks.sort_by_key(|c| c.promise);

@@ -13,11 +13,12 @@ use noctuary_packet::survey::KeyReader;
 use object_store::ObjectStoreExt;
 use parquet::arrow::ProjectionMask;
 
-use super::{Check, VerifyOptions, VerifyProgress, of_night};
+use super::{Check, VerifyOptions, of_night};
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::footers::batches;
 use crate::log::DataFile;
+use crate::meter::Meter;
 use crate::packets::{BATCH_ROWS, Packets, StoredPacket, ids, text};
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, RIGHTS, Table};
@@ -45,7 +46,7 @@ pub(super) async fn check(
     archive: &Archive,
     snapshot: &Snapshot,
     options: &VerifyOptions,
-    progress: &Arc<VerifyProgress>,
+    meter: &Arc<Meter>,
 ) -> Vec<Check> {
     let mut checks = Checks {
         files: Check::new("P1", "files whose bytes have their checksum"),
@@ -71,10 +72,11 @@ pub(super) async fn check(
         if let Err(e) = outcome.await {
             checks.exact.fail(format!("{} cannot be read ({e}): {}", file.path, affected(snapshot, file)));
         }
+        meter.did(file.bytes);
     }
     for file in &snapshot.state.files {
         bytes_of(archive, snapshot, file, &mut checks.files).await;
-        progress.did(file.bytes);
+        meter.did(file.bytes);
     }
     vec![checks.files, checks.exact, checks.aligned, checks.once, checks.rights]
 }

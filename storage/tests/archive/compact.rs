@@ -5,10 +5,10 @@ use std::sync::Arc;
 use chrono::{NaiveDate, TimeDelta};
 use futures::TryStreamExt;
 use noctuary_packet::time::Night;
-use noctuary_storage::compact::{CompactProgress, CompactReport, Level, Policy, compact, plan};
+use noctuary_storage::compact::{CompactReport, Level, Policy, compact, plan};
 use noctuary_storage::night::in_order;
 use noctuary_storage::vacuum::{VacuumOptions, vacuum};
-use noctuary_storage::{Archive, Shown, Table};
+use noctuary_storage::{Archive, Meter, Shown, Table};
 
 use crate::apart::whole;
 use crate::make::{LANTERN_MAPPING, LANTERN_SCHEMA, Value, container, lantern_datum, lsst_packet};
@@ -26,7 +26,7 @@ pub fn now() -> Policy {
 }
 
 pub async fn merge(archive: &Archive, policy: &Policy) -> CompactReport {
-    compact(archive, policy, &CompactProgress::default()).await.unwrap()
+    compact(archive, policy, &Meter::default()).await.unwrap()
 }
 
 async fn newest(archive: &Archive) -> Seen {

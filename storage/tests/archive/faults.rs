@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use futures::{FutureExt, TryStreamExt};
-use noctuary_storage::compact::{CompactProgress, compact};
+use noctuary_storage::compact::compact;
 use noctuary_storage::vacuum::{VacuumOptions, vacuum};
-use noctuary_storage::{Archive, ErrorKind, Result};
+use noctuary_storage::{Archive, ErrorKind, Meter, Result};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
@@ -41,7 +41,7 @@ async fn objects(store: &Arc<dyn ObjectStore>) -> Vec<String> {
 
 /// Merges everything, and then gives up everything that is not needed.
 async fn merge_and_clear(archive: &Archive) -> Result<()> {
-    compact(archive, &now(), &CompactProgress::default()).await?;
+    compact(archive, &now(), &Meter::default()).await?;
     vacuum(archive, &everything()).await?;
     Ok(())
 }

@@ -5,13 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use noctuary_storage::compact::Policy;
 use noctuary_storage::load::{LoadOptions, LoadReport, load};
 use noctuary_storage::{Archive, ErrorKind, Result, Table};
 use parquet::arrow::ArrowWriter;
 
 use crate::apart::whole;
+use crate::compact::{merge, now};
 use crate::dump::rows;
 use crate::make::LANTERN_MAPPING;
+use crate::seen::shown;
 use crate::support::{assert_verified, empty, take_packets};
 
 fn write(path: &Path, columns: Vec<(&str, ArrayRef)>) {
@@ -112,6 +115,36 @@ async fn a_load_that_was_stopped_goes_on() {
     let all = async |archive: &Archive| rows(archive, &archive.snapshot().await.unwrap(), Table::Sources).await;
     assert_eq!(all(&whole).await, all(&stopped).await);
     assert_verified(&stopped).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loaded_rows_are_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = empty().await;
+    take_packets(&archive, "packets", vec![whole(1), whole(2)]).await;
+    let options = options(Table::Sources, &[("diaSourceId", "id"), ("diaObjectId", "star")]);
+    for (name, rows) in [("a.parquet", 3_000), ("b.parquet", 50)] {
+        let file = folder.path().join(name);
+        sources(&file, rows);
+        take(&archive, &file, &options).await.unwrap();
+    }
+    let all = async || {
+        let mut rows = shown(&archive, &archive.snapshot().await.unwrap(), Table::Sources).await;
+        rows.iter_mut().for_each(|row| drop(row.remove("_anchor")));
+        rows.sort();
+        rows
+    };
+    let before = all().await;
+    assert_eq!(before.len(), 3_062);
+    merge(&archive, &Policy { group_bytes: 20_000, ..now() }).await;
+    assert_eq!(all().await, before, "rows of two files that are alike are two rows");
+    let snapshot = archive.snapshot().await.unwrap();
+    let loaded: Vec<_> = snapshot.files(Table::Sources, Some("lsst")).filter(|f| f.rows > 20).collect();
+    assert!(loaded.len() > 1, "divided by the sky");
+    let skies: Vec<_> = loaded.iter().map(|f| f.stats.healpix_29.unwrap()).collect();
+    assert!(skies.is_sorted() && skies.windows(2).all(|pair| pair[0].1 < pair[1].0), "{skies:?}");
+    assert_eq!(merge(&archive, &now()).await.merges, 0);
+    assert_verified(&archive).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use noctuary_storage::mirror::{MirrorProgress, MirrorReport, mirror};
+use noctuary_storage::mirror::{MirrorReport, mirror};
 use noctuary_storage::vacuum::vacuum;
-use noctuary_storage::{Archive, ErrorKind, Location};
+use noctuary_storage::{Archive, ErrorKind, Location, Meter};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
@@ -21,7 +21,7 @@ fn place(store: &Arc<dyn ObjectStore>) -> Location {
 }
 
 async fn copied(from: &Archive, to: &Arc<dyn ObjectStore>) -> MirrorReport {
-    mirror(from, &place(to), &MirrorProgress::default()).await.unwrap()
+    mirror(from, &place(to), &Meter::default()).await.unwrap()
 }
 
 async fn versions(archive: &Archive) -> Vec<Seen> {
@@ -83,7 +83,7 @@ async fn stopped_at_any_write_it_goes_on() {
             let plain: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
             let store = Wrapped::ending(&plain, n, end);
             let to = Location::with_store("memory:///copy", Arc::clone(&store) as Arc<dyn ObjectStore>).unwrap();
-            let progress = MirrorProgress::default();
+            let progress = Meter::default();
             let stopped = async {
                 while !(store.is_dead() && end == End::Stopped) {
                     tokio::time::sleep(Duration::from_millis(2)).await;
@@ -121,7 +121,7 @@ async fn another_archive_is_not_overwritten() {
     let archive = many_commits().await;
     let other = empty().await;
     take_packets(&other, "own", vec![whole(1)]).await;
-    let refused = mirror(&archive, other.location(), &MirrorProgress::default()).await.unwrap_err();
+    let refused = mirror(&archive, other.location(), &Meter::default()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     assert!(refused.to_string().contains("empty place"), "{refused}");
     // Nor is a copy that somebody has written to.
@@ -129,7 +129,7 @@ async fn another_archive_is_not_overwritten() {
     copied(&archive, &copy).await;
     take_packets(&open(&copy).await, "own", vec![whole(77)]).await;
     take_packets(&archive, "other", vec![whole(88)]).await;
-    let refused = mirror(&archive, &place(&copy), &MirrorProgress::default()).await.unwrap_err();
+    let refused = mirror(&archive, &place(&copy), &Meter::default()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
 }
 
@@ -144,7 +144,7 @@ async fn damage_is_not_copied() {
     bytes[40] ^= 1;
     archive.store().put(&path.as_str().into(), PutPayload::from(bytes)).await.unwrap();
     let copy: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let refused = mirror(&archive, &place(&copy), &MirrorProgress::default()).await.unwrap_err();
+    let refused = mirror(&archive, &place(&copy), &Meter::default()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Damaged);
     assert!(refused.to_string().contains(&path), "{refused}");
 }

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use noctuary_storage::compact::{CompactProgress, compact};
+use noctuary_storage::compact::compact;
 use noctuary_storage::vacuum::vacuum;
-use noctuary_storage::{Archive, ErrorKind, Location, StorageError, Table};
+use noctuary_storage::{Archive, ErrorKind, Location, Meter, StorageError, Table};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -195,7 +195,7 @@ pub async fn one_schedule(plain: Arc<dyn ObjectStore>, seed: u64) -> u64 {
         loop {
             let run = async {
                 let archive = Archive::open(location.clone()).await?;
-                compact(&archive, &now(), &CompactProgress::default()).await
+                compact(&archive, &now(), &Meter::default()).await
             };
             if let Err(e) = run.await {
                 assert!(may_happen(&e), "seed {seed}: merge: {e:?}");
@@ -257,7 +257,7 @@ pub async fn one_schedule(plain: Arc<dyn ObjectStore>, seed: u64) -> u64 {
     assert_verified(&archive).await;
     let stored = seen(&archive, &archive.snapshot().await.unwrap()).await;
     assert_eq!(stored.packets.len(), 16, "seed {seed}");
-    compact(&archive, &now(), &CompactProgress::default()).await.unwrap();
+    compact(&archive, &now(), &Meter::default()).await.unwrap();
     vacuum(&archive, &everything()).await.unwrap();
     let after = seen(&archive, &archive.snapshot().await.unwrap()).await;
     after.assert_same(&stored, &format!("seed {seed}"));
