@@ -133,6 +133,7 @@ impl Model {
 }
 
 #[test]
+#[ignore = "takes minutes; run it when the policy changes"]
 fn ten_years_are_few_files_and_each_byte_is_written_few_times() {
     let mut model = Model::default();
     model.state.apply(0, Entry::new(Utc::now(), "created"));
