@@ -68,7 +68,7 @@ impl Model {
         let pieces = cutouts.then_some((Table::Cutouts, CUTOUT_BYTES));
         let files = own.chain(pieces).map(|(table, bytes)| DataFile {
             table,
-            survey: Some("lsst".into()),
+            survey: Some("survey".into()),
             schema: Some("a".into()),
             group: group.clone(),
             record: None,
