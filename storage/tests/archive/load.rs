@@ -135,7 +135,7 @@ async fn loaded_rows_are_merged() {
         rows
     };
     let before = all().await;
-    assert_eq!(before.len(), 3_062);
+    assert_eq!(before.iter().filter(|row| row["_origin"] == "loaded").count(), 3_050);
     merge(&archive, &Policy { group_bytes: 20_000, ..now() }).await;
     assert_eq!(all().await, before, "rows of two files that are alike are two rows");
     let snapshot = archive.snapshot().await.unwrap();
