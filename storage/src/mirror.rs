@@ -11,9 +11,9 @@ use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::io::AsyncWriteExt;
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::archive::Archive;
+use crate::checksum::Running;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::location::Location;
 use crate::log::Log;
@@ -189,13 +189,13 @@ async fn carry(
     let path = Path::from(path);
     let mut bytes = from.get(&path).await.map_err(|e| missing(&path, e))?.into_stream();
     let mut writer = BufWriter::new(Arc::clone(to), path.clone());
-    let (mut digest, mut length) = (Xxh3::new(), 0);
+    let (mut running, mut length) = (Running::default(), 0);
     while let Some(part) = bytes.try_next().await? {
-        digest.update(&part);
+        running.update(&part);
         length += part.len() as u64;
         writer.put(part).await?;
     }
-    if checksum.is_some_and(|checksum| format!("{:032x}", digest.digest128()) != *checksum) {
+    if checksum.is_some_and(|checksum| running.told() != checksum) {
         // What has been written of it is given up with the writer.
         return Err(StorageError::damaged(format!("{path} is not what was put there; `noctuary verify` tells more")));
     }

@@ -15,8 +15,8 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::errors::ParquetError;
 use tokio::io::AsyncWriteExt;
-use xxhash_rust::xxh3::Xxh3;
 
+use crate::checksum::Running;
 use crate::error::Result;
 use crate::log::{DataFile, FileStats};
 use crate::tables::{Table, writer_properties};
@@ -33,7 +33,7 @@ pub(super) struct Output {
 
 /// What is known of the bytes so far.
 struct Told {
-    digest: Xxh3,
+    checksum: Running,
     bytes: u64,
 }
 
@@ -43,7 +43,7 @@ impl Output {
     /// # Errors
     /// When the schema has a type that Parquet has not.
     pub fn begin(store: &Arc<dyn ObjectStore>, file: DataFile, schema: &SchemaRef) -> Result<Self> {
-        let told = Arc::new(Mutex::new(Told { digest: Xxh3::new(), bytes: 0 }));
+        let told = Arc::new(Mutex::new(Told { checksum: Running::default(), bytes: 0 }));
         let path = Path::from(file.path.as_str());
         let put = Put { writer: BufWriter::new(Arc::clone(store), path), told: Arc::clone(&told) };
         let options = ArrowWriterOptions::new().with_properties(writer_properties(file.table, schema, true)?);
@@ -73,8 +73,7 @@ impl Output {
     pub async fn end(mut self, stats: FileStats) -> Result<DataFile> {
         self.writer.finish().await?;
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let checksum = format!("{:032x}", told.digest.digest128());
-        Ok(DataFile { bytes: told.bytes, checksum, stats, ..self.file })
+        Ok(DataFile { bytes: told.bytes, checksum: told.checksum.told(), stats, ..self.file })
     }
 }
 
@@ -88,7 +87,7 @@ impl AsyncFileWriter for Put {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), ParquetError>> {
         {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.digest.update(&bytes);
+            told.checksum.update(&bytes);
             told.bytes += bytes.len() as u64;
         }
         async move { self.writer.put(bytes).await.map_err(|e| ParquetError::External(Box::new(e))) }.boxed()

@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use moka::future::Cache;
 use noctuary_packet::hash::PacketHash;
@@ -18,6 +17,7 @@ use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::footers::batches;
 use crate::log::DataFile;
+use crate::packets::ids;
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, Table};
 use crate::visible::Commits;
@@ -142,19 +142,12 @@ pub(super) async fn load(
     let mut digests = Digests::new();
     while let Some(batch) = batches.try_next().await? {
         let damaged = || StorageError::damaged(format!("{} has no ids and digests", file.path));
-        let (Some(ids), Some(hashes)) = (batch.column_by_name("_alert"), batch.column_by_name("_sha256")) else {
-            return Err(damaged());
-        };
-        let hashes = hashes.as_fixed_size_binary_opt().ok_or_else(damaged)?;
+        let ids = ids(&batch, file)?;
+        let hashes = batch.column_by_name("_sha256").and_then(|c| c.as_fixed_size_binary_opt()).ok_or_else(damaged)?;
         let commits = Commits::of(&batch, file)?;
         for row in (0..batch.num_rows()).filter(|row| wanted(commits.get(*row))) {
-            let id = if let Some(ids) = ids.as_primitive_opt::<Int64Type>() {
-                Id::Number(ids.value(row))
-            } else {
-                Id::from(ids.as_string_opt::<i32>().ok_or_else(damaged)?.value(row))
-            };
             let digest = hashes.value(row).try_into().map_err(|_| damaged())?;
-            digests.entry(id).or_default().push(PacketHash(digest));
+            digests.entry(ids(row)).or_default().push(PacketHash(digest));
         }
     }
     Ok(Arc::new(digests))
