@@ -2,7 +2,7 @@
 
 /// Name, unit and meaning of every column. Where one name means different things in different tables, the table stands
 /// before it.
-pub(crate) const MEANINGS: [(&str, &str, &str); 69] = [
+pub(crate) const MEANINGS: [(&str, &str, &str); 70] = [
     // What every alert has.
     ("_alert", "", "id of the alert, unique within its survey"),
     ("_object", "", "id of the object, null if the alert names none"),
@@ -41,6 +41,7 @@ pub(crate) const MEANINGS: [(&str, &str, &str); 69] = [
     ("stored", "", "packets that were kept"),
     ("duplicate", "", "packets that had been kept before"),
     ("quarantined", "", "packets that were refused and kept aside"),
+    ("purged", "", "packets that were stored, and of which nothing is kept by order"),
     ("revisions", "", "stored packets whose id had other bytes before"),
     ("flagged", "", "stored packets that are odd"),
     ("inline", "", "stored packets that are kept whole, because they could not be put together again from parts"),

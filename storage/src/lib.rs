@@ -22,6 +22,7 @@ pub mod night;
 pub mod packets;
 mod parts;
 pub mod paths;
+pub mod purge;
 pub mod quarantine;
 mod rows;
 pub mod snapshot;

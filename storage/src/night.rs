@@ -46,7 +46,7 @@ fn overlapping(snapshot: &Snapshot, survey: &str, night: Night) -> Vec<Vec<Arc<D
     let mut files: Vec<_> = snapshot.files(Table::Packets, Some(survey)).filter(of_night).cloned().collect();
     // Packets without a visit come first, wherever they are.
     let first = |file: &DataFile| {
-        let without = file.stats.with_nulls.iter().any(|name| name == "_visit");
+        let without = file.stats.lacks("_visit");
         if without { None } else { file.stats.visit.map(|(first, _)| first) }
     };
     files.sort_by_key(|file| (first(file), file.commit));

@@ -20,7 +20,7 @@ use crate::archive::Archive;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::batches;
 use crate::log::DataFile;
-use crate::parts::{Filled, PartFiles, Parts};
+use crate::parts::{Filled, Given, Lost, PartFiles, Parts};
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, PIECES, RIGHTS, Table};
 use crate::visible::Commits;
@@ -53,6 +53,9 @@ pub struct StoredPacket {
     pub hash: PacketHash,
     /// The commit that stored it.
     pub commit: u64,
+    /// The version that gave up its images, by order: zeros stand in their place, and its bytes are not those that were
+    /// transmitted. Nobody who asks for packets is given such a one.
+    pub(crate) purged: Option<u64>,
 }
 
 impl StoredPacket {
@@ -181,6 +184,7 @@ pub(crate) struct Packets {
     archive: Archive,
     file: Arc<DataFile>,
     schema: Arc<Schema>,
+    snapshot: Snapshot,
     parts: PartFiles,
     /// All parts of the file, where they are held in memory.
     whole: Option<Parts>,
@@ -197,7 +201,7 @@ impl Packets {
             schema.ok_or_else(|| StorageError::damaged(format!("{}: its schema is not in the archive", file.path)))?;
         let parts = PartFiles::of(snapshot, file, schema);
         let (archive, file, schema) = (archive.clone(), Arc::clone(file), Arc::clone(schema));
-        Ok(Self { archive, file, schema, parts, whole: None })
+        Ok(Self { archive, file, schema, snapshot: snapshot.clone(), parts, whole: None })
     }
 
     /// The same for most of the file's packets: their parts are read once, where memory allows it. Parts that cannot
@@ -209,11 +213,31 @@ impl Packets {
         self
     }
 
+    fn purged_by(&self, version: u64) -> StorageError {
+        let order = self.snapshot.purged().orders.get(&version);
+        let what = order.map_or_else(String::new, |(at, what)| format!(" on {} ({what})", at.format("%Y-%m-%d")));
+        StorageError::not_found(format!(
+            "its images were purged by version {version}{what}; all else that it carried can be asked for in SQL"
+        ))
+    }
+
     /// The packets of a batch of the file; of each that cannot be put together, why.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Damaged`] if the columns are not those of packets.
     pub async fn decode(&self, batch: &RecordBatch) -> Result<Vec<Result<StoredPacket>>> {
+        self.put_together(batch, Given::Nothing).await
+    }
+
+    /// The same, with zeros where images were that have been purged: what can still be looked at of such packets.
+    ///
+    /// # Errors
+    /// As [`Packets::decode`].
+    pub async fn decode_what_is_left(&self, batch: &RecordBatch) -> Result<Vec<Result<StoredPacket>>> {
+        self.put_together(batch, Given::Zeros).await
+    }
+
+    async fn put_together(&self, batch: &RecordBatch, given: Given) -> Result<Vec<Result<StoredPacket>>> {
         let rows = rows(&self.archive, &self.file, &self.schema, batch).await?;
         let named: Vec<&Filled> = rows.iter().filter_map(|(_, recipe)| recipe.as_ref()?.as_ref().ok()).collect();
         let some = match &self.whole {
@@ -230,8 +254,12 @@ impl Packets {
                 Some(Err(why)) => Err(StorageError::damaged(why.to_string())),
                 Some(Ok(recipe)) => Ok(recipe),
             };
-            let fill = |parts: &Parts, recipe| parts.datum(&packet.datum, recipe).map_err(StorageError::damaged);
-            let datum = match (recipe, &self.whole, &some) {
+            let fill = |parts: &Parts, recipe| match parts.datum(&packet.datum, recipe, given) {
+                Ok(datum) => Ok(StoredPacket { datum, purged: parts.purged(recipe), ..packet.clone() }),
+                Err(Lost::Damaged(why)) => Err(StorageError::damaged(why)),
+                Err(Lost::Purged(version)) => Err(self.purged_by(version)),
+            };
+            let packet_whole = match (recipe, &self.whole, &some) {
                 (Err(why), _, _) => Err(why),
                 (Ok(recipe), Some(parts), _) | (Ok(recipe), None, Some(Ok(parts))) => fill(parts, recipe),
                 // Something of one of them cannot be read; which of them it is, is found out one by one.
@@ -240,14 +268,14 @@ impl Packets {
                     own.and_then(|parts| fill(&parts, recipe))
                 }
             };
-            packets.push(datum.map(|datum| StoredPacket { datum, ..packet.clone() }).map_err(|why| {
+            packets.push(packet_whole.map_err(|why| {
                 let packet = format!(
                     "the packet of alert {} (revision {}) in {}",
                     packet.alert, packet.revision, self.file.path
                 );
                 match why.kind() {
-                    // A store that does not answer is no damage.
-                    ErrorKind::Unavailable => why.during(packet),
+                    // A store that does not answer is no damage, nor is what was done by order.
+                    ErrorKind::Unavailable | ErrorKind::NotFound => why.during(packet),
                     kind => StorageError::new(
                         kind,
                         format!("{packet} cannot be put together: {why}; run `noctuary verify`"),
@@ -307,6 +335,7 @@ async fn rows(archive: &Archive, file: &DataFile, schema: &Arc<Schema>, batch: &
             datum: datums.value(row).to_vec(),
             hash: PacketHash(hashes.value(row).try_into().map_err(|_| damaged("a digest of another length"))?),
             commit: commits.get(row),
+            purged: None,
         };
         let recipe = recipe.map(|recipe| recipe.map(|recipe| Filled { recipe, pieces }));
         packets.push((packet, recipe));

@@ -31,8 +31,27 @@ const WHOLE_BYTES: u64 = 256 << 20;
 pub(crate) struct PartFiles {
     history: Option<(Arc<DataFile>, NodeId)>,
     forced: Option<(Arc<DataFile>, NodeId)>,
-    /// By the number of their group among those that the file of packets names; `None` where there is none any more.
-    cutouts: Vec<Option<Arc<DataFile>>>,
+    /// By the number of their group among those that the file of packets names.
+    cutouts: Vec<PieceFile>,
+}
+
+/// The pieces of a group.
+#[derive(Debug, Clone)]
+enum PieceFile {
+    There(Arc<DataFile>),
+    /// There is none, and none was given up by order.
+    Missing,
+    /// The version that gave them up.
+    Purged(u64),
+}
+
+/// Why a packet cannot be put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// What does not fit, in words.
+    Damaged(&'static str),
+    /// The version that gave up its images, by order.
+    Purged(u64),
 }
 
 /// What fills the holes of a packet, and which of the files of pieces is meant.
@@ -54,7 +73,11 @@ impl PartFiles {
         };
         let own = std::slice::from_ref(&packets.group);
         let groups = if packets.pieces.is_empty() { own } else { &packets.pieces };
-        let pieces = |group: &String| snapshot.of_group(group, Table::Cutouts).next().cloned();
+        let pieces = |group: &String| {
+            let file = snapshot.of_group(group, Table::Cutouts).next().cloned().map(PieceFile::There);
+            let purged = || snapshot.purged().cutouts.get(group).copied().map(PieceFile::Purged);
+            file.or_else(purged).unwrap_or(PieceFile::Missing)
+        };
         Self {
             history: list(RecordKind::History),
             forced: list(RecordKind::Forced),
@@ -64,7 +87,11 @@ impl PartFiles {
 
     fn files(&self) -> impl Iterator<Item = &Arc<DataFile>> {
         let records = [&self.history, &self.forced].into_iter().flatten().map(|(file, _)| file);
-        records.chain(self.cutouts.iter().flatten())
+        let pieces = self.cutouts.iter().filter_map(|pieces| match pieces {
+            PieceFile::There(file) => Some(file),
+            PieceFile::Missing | PieceFile::Purged(_) => None,
+        });
+        records.chain(pieces)
     }
 
     /// Reads their footers, so that whatever is wanted of them next takes one request. One that cannot be read is told
@@ -85,7 +112,24 @@ pub(crate) struct Parts {
     history: Option<(RecordEncoder, RowMap)>,
     forced: Option<(RecordEncoder, RowMap)>,
     /// By the number of their group.
-    pieces: Vec<Option<(Pieces, RowMap)>>,
+    pieces: Vec<Images>,
+}
+
+/// Pieces of a group in memory.
+#[derive(Debug)]
+enum Images {
+    There(Pieces, RowMap),
+    Missing,
+    Purged(u64),
+}
+
+/// What stands where images were that have been given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// Nothing: their packet is not put together.
+    Nothing,
+    /// As many zeros, so that the rest of the packet can be looked at.
+    Zeros,
 }
 
 impl Parts {
@@ -106,14 +150,18 @@ impl Parts {
             Ok::<_, StorageError>(Some((RecordEncoder::new(schema, *node, &batch)?, rows)))
         };
         let pieces = files.cutouts.iter().enumerate().map(|(number, file)| async move {
-            let Some(file) = file else { return Ok(None) };
+            let file = match file {
+                PieceFile::There(file) => file,
+                PieceFile::Missing => return Ok(Images::Missing),
+                PieceFile::Purged(version) => return Ok(Images::Purged(*version)),
+            };
             let rows = wanted(recipes, |filled, into| {
                 if filled.pieces == number {
                     filled.recipe.pieces().for_each(into);
                 }
             });
-            let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(None) };
-            Ok(Some((Pieces::of(&batch).ok_or_else(|| not_pieces(&file.path))?, rows)))
+            let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(Images::Missing) };
+            Ok(Images::There(Pieces::of(&batch).ok_or_else(|| not_pieces(&file.path))?, rows))
         });
         let (history, forced, pieces) = futures::try_join!(
             records(files.history.as_ref(), RecordKind::History),
@@ -142,21 +190,22 @@ impl Parts {
         let pieces = cutouts.map(|bytes| {
             let batch = read_bytes(Table::Cutouts, bytes)?;
             let rows = RowMap::all(batch.num_rows());
-            Ok::<_, StorageError>((Pieces::of(&batch).ok_or_else(|| not_pieces("cutouts"))?, rows))
+            Ok::<_, StorageError>(Images::There(Pieces::of(&batch).ok_or_else(|| not_pieces("cutouts"))?, rows))
         });
         Ok(Self {
             history: records(history, RecordKind::History)?,
             forced: records(forced, RecordKind::Forced)?,
-            pieces: vec![pieces.transpose()?],
+            pieces: vec![pieces.transpose()?.unwrap_or(Images::Missing)],
         })
     }
 
     /// Fills the holes of a packet.
     ///
     /// # Errors
-    /// What is missing, in words, if the recipe is not one for these parts.
-    pub fn datum(&self, rest: &[u8], filled: &Filled) -> Result<Vec<u8>, &'static str> {
-        self.datum_packed_by(&gzip::pack, rest, &filled.recipe, filled.pieces)
+    /// What is missing, if the recipe is not one for these parts, or its images have been purged and nothing is to
+    /// stand for them.
+    pub fn datum(&self, rest: &[u8], filled: &Filled, given: Given) -> Result<Vec<u8>, Lost> {
+        self.fill(&gzip::pack, rest, &filled.recipe, filled.pieces, given)
     }
 
     /// The same with another that does what [`gzip::pack`] does.
@@ -169,7 +218,27 @@ impl Parts {
         rest: &[u8],
         recipe: &Recipe,
         pieces_of: usize,
-    ) -> Result<Vec<u8>, &'static str> {
+    ) -> Result<Vec<u8>, Lost> {
+        self.fill(pack, rest, recipe, pieces_of, Given::Nothing)
+    }
+
+    /// The version that gave up the images that a packet was made of, if one did.
+    pub fn purged(&self, filled: &Filled) -> Option<u64> {
+        match self.pieces.get(filled.pieces) {
+            Some(Images::Purged(version)) if filled.recipe.pieces().next().is_some() => Some(*version),
+            _ => None,
+        }
+    }
+
+    fn fill(
+        &self,
+        pack: &Pack<'_>,
+        rest: &[u8],
+        recipe: &Recipe,
+        pieces_of: usize,
+        given: Given,
+    ) -> Result<Vec<u8>, Lost> {
+        let missing = Lost::Damaged;
         let mut rebuild = Rebuild::new(rest, rest.len() << 3);
         let mut fits = true;
         for hole in &recipe.holes {
@@ -180,8 +249,8 @@ impl Parts {
                         RecordKind::History => &self.history,
                         RecordKind::Forced => &self.forced,
                     };
-                    let (encoder, map) = records.as_ref().ok_or("its records are missing")?;
-                    let spans = map.spans(rows).ok_or("some of its records are missing")?;
+                    let (encoder, map) = records.as_ref().ok_or(missing("its records are missing"))?;
+                    let spans = map.spans(rows).ok_or(missing("some of its records are missing"))?;
                     rebuild.records(at, rows.len(), |out| {
                         for row in spans.into_iter().flatten() {
                             // What a damaged recipe asks for must not fill the memory.
@@ -194,10 +263,17 @@ impl Parts {
                     });
                 }
                 Fill::Image { packing, length, pieces } => {
-                    let found = self.pieces.get(pieces_of).and_then(Option::as_ref);
-                    let (found, map) = found.ok_or("its images are missing")?;
-                    let spans = map.spans(pieces).ok_or("some of its images are missing")?;
                     let length = *length as usize;
+                    let (found, map) = match self.pieces.get(pieces_of) {
+                        Some(Images::There(found, map)) => (found, map),
+                        Some(Images::Purged(_)) if given == Given::Zeros && length <= MAX_PACKET_BYTES => {
+                            rebuild.image(at, length, |out| out.resize(out.len() + length, 0));
+                            continue;
+                        }
+                        Some(Images::Purged(version)) => return Err(Lost::Purged(*version)),
+                        Some(Images::Missing) | None => return Err(missing("its images are missing")),
+                    };
+                    let spans = map.spans(pieces).ok_or(missing("some of its images are missing"))?;
                     rebuild.image(at, length, |out| {
                         let start = out.len();
                         found.image(*packing, pack, spans.into_iter().flatten(), out);
@@ -206,7 +282,7 @@ impl Parts {
                 }
             }
         }
-        if fits { Ok(rebuild.finish()) } else { Err("its parts are longer or shorter than they were") }
+        if fits { Ok(rebuild.finish()) } else { Err(missing("its parts are longer or shorter than they were")) }
     }
 }
 

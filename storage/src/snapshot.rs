@@ -7,7 +7,7 @@ use noctuary_packet::schema::{Fingerprint, RegistryId, Schema, SchemaStore};
 use noctuary_packet::survey::{Survey, Surveys};
 
 use crate::log::{DataFile, Entry, SourceId};
-use crate::state::{Position, State, VersionInfo};
+use crate::state::{Position, Purges, State, VersionInfo};
 use crate::tables::Table;
 use crate::visible::{Shown, Visible};
 
@@ -47,7 +47,10 @@ impl Snapshot {
     pub(crate) fn in_files_of(&self, later: &State) -> Self {
         let mut state = Arc::clone(&self.state);
         let shown = |file: &&Arc<DataFile>| self.visible.of(file) != Shown::None;
-        Arc::make_mut(&mut state).files = later.files.iter().filter(shown).cloned().collect();
+        let own = Arc::make_mut(&mut state);
+        own.files = later.files.iter().filter(shown).cloned().collect();
+        // What was purged since was taken from all versions.
+        own.purged = later.purged.clone();
         Self { own_files: false, ..Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys)) }
     }
 
@@ -109,6 +112,12 @@ impl Snapshot {
     #[must_use]
     pub(crate) fn last_rollback(&self) -> Option<(u64, u64)> {
         self.state.undone.last().copied()
+    }
+
+    /// What an order to purge has taken from this version, and from all before.
+    #[must_use]
+    pub fn purged(&self) -> &Purges {
+        &self.state.purged
     }
 
     /// True if a rollback has undone a version.

@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StorageError;
-use crate::log::{Counts, DataFile, Entry, ROLLBACKS_SAY_SOURCES, SchemaRecord, SourceId, SourceMove, SurveyRecord};
+use crate::log::{
+    Counts, DataFile, Entry, PurgedPacket, ROLLBACKS_SAY_SOURCES, SchemaRecord, SourceId, SourceMove, SurveyRecord,
+};
 
 /// The state that the entries of a log add up to; what a checkpoint holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -50,6 +52,31 @@ pub struct State {
     /// Files that no entry may name from here on.
     #[serde(default)]
     pub dead: BTreeSet<String>,
+    /// What has been given up by order.
+    #[serde(default, skip_serializing_if = "Purges::is_empty")]
+    pub purged: Purges,
+}
+
+/// What has been given up by order, in all versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purges {
+    /// Packets.
+    #[serde(default)]
+    pub packets: Vec<PurgedPacket>,
+    /// Groups without their pieces of images, and the version that did it.
+    #[serde(default)]
+    pub cutouts: BTreeMap<String, u64>,
+    /// The versions that did it: when, and what.
+    #[serde(default)]
+    pub orders: BTreeMap<u64, (DateTime<Utc>, String)>,
+}
+
+impl Purges {
+    /// True if nothing has been.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A file that has been merged or undone, and is there for earlier versions.
@@ -221,6 +248,12 @@ impl State {
             self.cleared = self.cleared.max(cleared.before);
             self.gone.retain(|gone| gone.at > cleared.before);
             self.dead.extend(cleared.dead);
+        }
+        if let Some(purged) = entry.purged {
+            let what = self.versions.last().map(|own| (own.at, own.what.clone()));
+            self.purged.orders.extend(what.map(|what| (version, what)));
+            self.purged.packets.extend(purged.packets);
+            self.purged.cutouts.extend(purged.cutouts.into_iter().map(|group| (group, version)));
         }
         for schema in entry.schemas {
             if !self.schemas.contains(&schema) {

@@ -244,6 +244,7 @@ pub fn ledger_columns() -> SchemaRef {
         count("inline"),
         count("bytes"),
         Field::new("note", DataType::Utf8, true),
+        count("purged"),
     ]))
 }
 

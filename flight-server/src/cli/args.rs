@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
 use super::{
-    compact, cutout, demo, get, ingest, ledger, load, mirror, nights, quarantine, questions, schema, serve, simulate,
-    sql, stats, survey, vacuum, verify, versions,
+    compact, cutout, demo, get, ingest, ledger, load, mirror, nights, purge, quarantine, questions, schema, serve,
+    simulate, sql, stats, survey, vacuum, verify, versions,
 };
 use crate::bytesize::ByteSize;
 use crate::config::Given;
@@ -102,6 +102,7 @@ pub enum Command {
     Compact(compact::CompactArgs),
     Vacuum(vacuum::VacuumArgs),
     Mirror(mirror::MirrorArgs),
+    Purge(purge::PurgeArgs),
     Serve(serve::ServeArgs),
 }
 

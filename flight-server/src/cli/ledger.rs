@@ -15,7 +15,7 @@ use crate::output::{Format, Sink};
 
 /// Show what was received and what became of it.
 ///
-/// Received = stored + duplicate + quarantined, for every source, night, visit and schema. The table is
+/// Received = stored + duplicate + quarantined + purged, for every source, night, visit and schema. The table is
 /// `archive.ledger` in SQL.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -85,7 +85,7 @@ fn sql(args: &LedgerArgs) -> String {
     let note = if args.by == By::Source { ", max(note) AS note" } else { "" };
     format!(
         "SELECT {keys}, sum(received) AS received, sum(stored) AS stored, sum(duplicate) AS duplicate, \
-         sum(quarantined) AS quarantined, sum(revisions) AS revisions, sum(flagged) AS flagged, \
+         sum(quarantined) AS quarantined, sum(coalesce(purged, 0)) AS purged, sum(revisions) AS revisions, sum(flagged) AS flagged, \
          sum(inline) AS inline, sum(bytes) AS bytes{note} FROM archive.ledger WHERE {} GROUP BY {keys} ORDER BY {keys}",
         wanted.join(" AND ")
     )

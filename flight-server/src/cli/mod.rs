@@ -11,6 +11,7 @@ mod ledger;
 mod load;
 mod mirror;
 mod nights;
+mod purge;
 mod quarantine;
 mod questions;
 mod repl;
@@ -118,6 +119,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Compact(args) => compact::run(config, args).await,
         Command::Vacuum(args) => vacuum::run(config, args).await,
         Command::Mirror(args) => mirror::run(args).await,
+        Command::Purge(args) => purge::run(config, args).await,
         Command::Serve(_) => Err(Failure::internal("serve was not dispatched")),
     }
 }

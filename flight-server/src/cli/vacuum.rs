@@ -56,7 +56,7 @@ pub async fn run(config: &Config, args: &VacuumArgs) -> Result<ExitCode> {
 }
 
 /// Reads a span of time.
-fn span(text: &str) -> Result<TimeDelta> {
+pub fn span(text: &str) -> Result<TimeDelta> {
     let bad = || Failure::request(format!("{text:?} is no span of time; write 30m, 12h or 7d"));
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: i64 = digits.parse().map_err(|_| bad())?;

@@ -22,6 +22,12 @@ impl PacketHash {
     pub fn to_hex(self) -> String {
         hex(&self.0)
     }
+
+    /// Reads what [`PacketHash::to_hex`] wrote.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        unhex(text).map(Self)
+    }
 }
 
 /// Lower-case hexadecimal.

@@ -54,6 +54,12 @@ impl Night {
         Some(Self(days as i32))
     }
 
+    /// The night that a date names.
+    #[must_use]
+    pub fn of_date(date: NaiveDate) -> Self {
+        Self(date.num_days_from_ce() - 719_163)
+    }
+
     /// The date that names it.
     #[must_use]
     pub fn date(self) -> NaiveDate {
@@ -82,7 +88,7 @@ impl FromStr for Night {
         NaiveDate::parse_from_str(&digits, "%Y%m%d")
             .ok()
             .filter(|_| digits.len() == 8)
-            .map(|d| Self(d.num_days_from_ce() - 719_163))
+            .map(Self::of_date)
             .ok_or_else(|| BadNight(text.to_owned()))
     }
 }

@@ -87,7 +87,7 @@ pub(super) struct Row {
     pub input: u32,
     /// Of the input.
     pub row: u32,
-    night: Option<i32>,
+    pub night: Option<i32>,
     visit: Option<i64>,
     detector: Option<i64>,
     pub commit: u64,

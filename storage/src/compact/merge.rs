@@ -21,6 +21,7 @@ use noctuary_packet::schema::Schema;
 use super::input::{Anchors, Input, Row, Tile, rows, schema_of, tiles};
 use super::packets::{self, Gone};
 use super::policy::Task;
+use super::records::Triggers;
 use super::{needs, pieces, proof, records};
 use crate::archive::{Archive, Commit};
 use crate::error::{ErrorKind, Result, StorageError};
@@ -56,7 +57,7 @@ pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> 
             let group = format!("{}-{number:04}", run.get(..12).unwrap_or(&run));
             number += 1;
             let (inputs, schema, anchors) = (&inputs, &schema, &anchors);
-            let merge = Group { archive, snapshot, task, inputs, schema, anchors, tile, whole, group };
+            let merge = Group { archive, snapshot, task, inputs, schema, anchors, tile, whole, group, without: None };
             entry.add.extend(merge.write(own).await?);
         }
         entry.remove.extend(inputs.iter().flat_map(Input::files).map(|file| file.path.clone()));
@@ -64,7 +65,7 @@ pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> 
     if entry.remove.is_empty() {
         return Ok(snapshot.clone());
     }
-    proof::check(archive, snapshot, &entry).await?;
+    proof::check(archive, snapshot, &entry, &[]).await?;
     commit(archive, snapshot, entry).await
 }
 
@@ -87,7 +88,7 @@ async fn alike(archive: &Archive, inputs: Vec<Input>) -> Result<Vec<Vec<Input>>>
 ///
 /// # Errors
 /// [`ErrorKind::Conflict`] if a file that goes is gone already.
-pub(super) async fn commit(archive: &Archive, base: &Snapshot, entry: Entry) -> Result<Snapshot> {
+pub(crate) async fn commit(archive: &Archive, base: &Snapshot, entry: Entry) -> Result<Snapshot> {
     let mut base = base.clone();
     let begun = base.last_rollback();
     loop {
@@ -106,22 +107,24 @@ pub(super) async fn commit(archive: &Archive, base: &Snapshot, entry: Entry) -> 
 }
 
 /// A group in the making.
-struct Group<'a> {
-    archive: &'a Archive,
-    snapshot: &'a Snapshot,
-    task: &'a Task,
-    inputs: &'a Arc<[Input]>,
-    schema: &'a Arc<Schema>,
-    anchors: &'a Arc<Anchors>,
-    tile: &'a Tile,
+pub(super) struct Group<'a> {
+    pub archive: &'a Archive,
+    pub snapshot: &'a Snapshot,
+    pub task: &'a Task,
+    pub inputs: &'a Arc<[Input]>,
+    pub schema: &'a Arc<Schema>,
+    pub anchors: &'a Arc<Anchors>,
+    pub tile: &'a Tile,
     /// The tile is the whole sky: everything is needed.
-    whole: bool,
-    group: String,
+    pub whole: bool,
+    pub group: String,
+    /// Triggers that go with packets which go for good.
+    pub without: Option<Arc<Triggers>>,
 }
 
 impl Group<'_> {
     /// Writes the files of a group, each of them in a task of its own.
-    async fn write(&self, rows: Arc<[Row]>) -> Result<Vec<DataFile>> {
+    pub async fn write(&self, rows: Arc<[Row]>) -> Result<Vec<DataFile>> {
         let needs = match self.whole {
             true => needs::Needs::default(),
             false => needs::of(self.archive, self.inputs, self.schema, &rows).await?,
@@ -157,7 +160,9 @@ impl Group<'_> {
         let (file, moved) = pieces.end().await?;
         gone.pieces = moved;
         let commits = crate::ingest::range(rows.iter().map(|row| row.commit));
-        let file = file.map(|file| DataFile { commits, ..file });
+        let nights = crate::ingest::range(rows.iter().filter_map(|row| row.night));
+        let stats = FileStats::of_nights(nights, rows.iter().any(|row| row.night.is_none()));
+        let file = file.map(|file| DataFile { commits, stats, ..file });
         let (groups, numbers) = self.groups_of_pieces(file.is_some(), &rows);
         gone.groups = numbers;
         files.extend(file);
@@ -192,6 +197,7 @@ impl Group<'_> {
                 RecordKind::Forced => needs.forced.clone(),
             },
             repeat: true,
+            without: self.without.clone(),
         })
     }
 

@@ -21,14 +21,20 @@ mod plain;
 mod policy;
 mod proof;
 mod records;
+mod rewrite;
 mod stats;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use merge::commit;
+pub(crate) use output::Output;
 pub use plain::Plain;
 pub use policy::{Level, Policy, Task};
+pub(crate) use proof::check as prove;
+pub(crate) use records::Triggers;
+pub(crate) use rewrite::without;
 
 use crate::archive::Archive;
 use crate::error::{ErrorKind, Result, StorageError};

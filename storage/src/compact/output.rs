@@ -25,7 +25,7 @@ use crate::tables::{Table, writer_properties};
 const GROUP_BYTES: usize = 32 << 20;
 
 /// A file in the making.
-pub(super) struct Output {
+pub(crate) struct Output {
     file: DataFile,
     writer: AsyncArrowWriter<Put>,
     told: Arc<Mutex<Told>>,

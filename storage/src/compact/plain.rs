@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
 use chrono::Utc;
@@ -21,7 +21,7 @@ use crate::log::{DataFile, Entry, FileStats};
 use crate::packets::ids_of;
 use crate::paths;
 use crate::snapshot::Snapshot;
-use crate::tables::{COMMIT, Table, record_node};
+use crate::tables::{COMMIT, Table, ledger_columns, record_node};
 use crate::visible::Commits;
 
 /// Files of one level that become one of the next.
@@ -120,7 +120,7 @@ impl Plain {
                 let of = Commits::of(&batch, file)?;
                 let shown: BooleanArray =
                     (0..batch.num_rows()).map(|row| Some(snapshot.visible().shows(of.get(row)))).collect();
-                let batch = filter_record_batch(&stamped(&batch, &of)?, &shown)?;
+                let batch = filter_record_batch(&stamped(&alike(&batch, file.table)?, &of)?, &shown)?;
                 let stamps = batch.column(batch.num_columns() - 1).as_primitive::<Int64Type>();
                 records::widen(&mut commits, stamps.iter().flatten().filter_map(|c| u64::try_from(c).ok()));
                 let output = match &mut output {
@@ -174,11 +174,25 @@ impl Plain {
                 tile,
                 needed: Vec::new(),
                 repeat: false,
+                without: None,
             };
             made.extend(merge.run(self.target(first, number)).await?.0);
         }
         Ok(made)
     }
+}
+
+/// The columns that a table has today: what files of before have not got is null.
+fn alike(batch: &RecordBatch, table: Table) -> Result<RecordBatch> {
+    let mut columns = Columns::of(batch);
+    if table == Table::Ledger {
+        for field in ledger_columns().fields() {
+            if !columns.has(field.name()) {
+                columns.put(field.name(), new_null_array(field.data_type(), batch.num_rows()));
+            }
+        }
+    }
+    columns.batch()
 }
 
 /// Rows that say which commit brought them, in their last column.

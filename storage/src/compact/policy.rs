@@ -259,7 +259,7 @@ impl Group {
 
 /// The lowest level whose time holds all nights of a file.
 fn natural(packets: &DataFile) -> Level {
-    let without = packets.stats.with_nulls.iter().any(|name| name == "_night");
+    let without = packets.stats.lacks("_night");
     let Some((first, last)) = packets.stats.night.filter(|_| !without) else { return Level::Ever };
     let holds = |level: &Level| level.period(first).0 == level.period(last).0;
     [Level::Night, Level::Month, Level::Year].into_iter().find(holds).unwrap_or(Level::Ever)

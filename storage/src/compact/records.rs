@@ -1,6 +1,6 @@
 //! Records of several groups as those of one: each once, and each object in one place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::stats::count;
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::footers::batches;
-use crate::ingest::digest;
+use crate::ingest::{TRIGGER, digest};
 use crate::log::{DataFile, FileStats};
 use crate::packets::ids_of;
 use crate::parts::read_rows;
@@ -50,7 +50,12 @@ pub(super) struct Merge {
     pub needed: Vec<Vec<bool>>,
     /// False for rows that no packet repeats, which are told apart by nobody.
     pub repeat: bool,
+    /// Where packets go for good: the triggers that go with them. Of all other rows only those that are needed stay.
+    pub without: Option<Arc<Triggers>>,
 }
+
+/// Triggers by their object and the digest of what was sent.
+pub(crate) type Triggers = HashSet<(Option<Id>, i32)>;
 
 /// Which row each row of an input has become.
 pub(super) type Moved = Vec<Vec<u32>>;
@@ -159,7 +164,7 @@ impl Merge {
         let mut commits: Vec<i64> = Vec::new();
         let mut digests: Vec<Option<i32>> = Vec::new();
         let mut bytes = Vec::new();
-        for ((anchor, _), parts) in units {
+        for ((anchor, object), parts) in units {
             let mut known: HashMap<(u128, i32, &str, &str), usize> = HashMap::new();
             for part in parts {
                 let Some(own) = &read[part.file as usize] else { continue };
@@ -180,6 +185,9 @@ impl Merge {
                         // As it was sent, which can be in another way than usual.
                         let sent = own.digests.is_valid(at).then(|| own.digests.value(at));
                         let sent = sent.unwrap_or_else(|| digest(&bytes));
+                        if !self.stays(part.file, row, own.origins.value(at), object.as_ref(), sent) {
+                            continue;
+                        }
                         let key = (xxh3_128(&bytes), sent, own.origins.value(at), own.rights.value(at));
                         place = *known.entry(key).or_insert(next);
                         told = Some(sent);
@@ -208,6 +216,13 @@ impl Merge {
         columns.put(DIGEST, Arc::new(Int32Array::from(digests)));
         columns.put(COMMIT, Arc::new(Int64Array::from(commits)));
         Ok(Some(columns.batch()?))
+    }
+
+    /// False for what goes with packets that go for good.
+    fn stays(&self, file: u32, row: u32, origin: &str, object: Option<&Id>, sent: i32) -> bool {
+        let Some(without) = &self.without else { return true };
+        let needed = self.needed.get(file as usize).and_then(|rows| rows.get(row as usize));
+        needed == Some(&true) || (origin == TRIGGER && !without.contains(&(object.cloned(), sent)))
     }
 }
 

@@ -57,6 +57,9 @@ pub(super) struct Record<'d> {
     of: u64,
 }
 
+/// What `_origin` says of the record that caused an alert.
+pub(crate) const TRIGGER: &str = "trigger";
+
 /// What a record was in its packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -68,7 +71,7 @@ pub(super) enum Origin {
 impl Origin {
     pub fn name(self) -> &'static str {
         match self {
-            Self::Trigger => "trigger",
+            Self::Trigger => TRIGGER,
             Self::History => "history",
             Self::Forced => "forced",
         }

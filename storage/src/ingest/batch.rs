@@ -55,7 +55,7 @@ pub(super) struct RefusedRow {
 
 /// What a row of the ledger is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TallyKey {
+pub(crate) struct TallyKey {
     pub source: String,
     pub survey: Option<String>,
     pub schema: Option<String>,
@@ -220,7 +220,7 @@ impl TallyKey {
 
 impl TallyKey {
     /// The row of the ledger that counts a stored packet.
-    pub fn of_row(row: &StoredRow) -> Self {
+    pub(super) fn of_row(row: &StoredRow) -> Self {
         Self::of_source(row.source.url.clone(), &row.accepted)
     }
 }

@@ -75,7 +75,7 @@ fn group(resolved: &Resolved, rows: &[StoredRow], group: &str, alone: bool, buil
         || lists.iter().map(|records| records.file(resolved, rows, group)).collect::<Result<Vec<_>>>(),
         || {
             let mut files = vec![packets::alerts(resolved, rows, &taken.packets, group, stats.clone())?];
-            files.extend(taken.pieces.file(resolved, group)?);
+            files.extend(taken.pieces.file(resolved, group, &stats)?);
             for records in &single {
                 files.push(records.file(resolved, rows, group)?);
             }

@@ -94,6 +94,11 @@ impl KnownAlerts {
                 }
             }
         }
+        // What was purged is known, and not to be stored again.
+        let purged = snapshot.purged().packets.iter().filter(|packet| packet.survey == survey);
+        for packet in purged.filter(|packet| ids.contains(&&packet.alert)) {
+            found.entry(packet.alert.clone()).or_default().extend(PacketHash::from_hex(&packet.sha256));
+        }
         Ok(found)
     }
 

@@ -38,6 +38,8 @@ use std::sync::Arc;
 use noctuary_packet::reason::Reason;
 use noctuary_packet::schema::Schema;
 
+pub(crate) use apart::TRIGGER;
+pub(crate) use batch::TallyKey;
 pub(crate) use packets::runs;
 pub use pipeline::ingest;
 pub use progress::Progress;
@@ -46,6 +48,7 @@ pub(crate) use retry::Retry;
 pub use source::Source;
 pub(crate) use source::id_of_file;
 pub(crate) use stats::{cell_of, range};
+pub(crate) use told::ledger_rows;
 
 use crate::log::Counts;
 

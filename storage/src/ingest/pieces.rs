@@ -75,11 +75,11 @@ impl<'d> Pieces<'d> {
         next
     }
 
-    /// The file of the pieces, if there are any.
+    /// The file of the pieces, if there are any; they are of the nights of their packets.
     ///
     /// # Errors
     /// When the columns do not fit each other, which would be a fault of the program.
-    pub fn file(&self, resolved: &Resolved, group: &str) -> Result<Option<File>> {
+    pub fn file(&self, resolved: &Resolved, group: &str, packets: &FileStats) -> Result<Option<File>> {
         if self.rows.is_empty() {
             return Ok(None);
         }
@@ -87,7 +87,7 @@ impl<'d> Pieces<'d> {
         for range in portions(&self.rows, |piece| piece.bytes.len()) {
             writer.write(&columns(&self.rows[range])?)?;
         }
-        let stats = FileStats::default();
+        let stats = FileStats::of_nights(packets.night, packets.lacks("_night"));
         Ok(Some(file(Table::Cutouts, Some(resolved.of()), group, None, self.rows.len(), stats, writer.into_inner()?)))
     }
 }

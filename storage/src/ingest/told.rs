@@ -21,18 +21,31 @@ pub(super) fn ledger(tallies: &BTreeMap<TallyKey, Counts>, name: &str) -> Result
     if tallies.is_empty() {
         return Ok(None);
     }
+    let rows = ledger_rows(&tallies.iter().collect::<Vec<_>>())?;
+    let mut writer = writer(Table::Ledger, &rows.schema())?;
+    writer.write(&rows)?;
+    let mut stats = FileStats::default();
+    stats.night = stats::range(tallies.keys().filter_map(|k| k.night));
+    Ok(Some(file(Table::Ledger, None, name, None, tallies.len(), stats, writer.into_inner()?)))
+}
+
+/// Rows of the ledger.
+///
+/// # Errors
+/// When the columns do not fit each other, which would be a fault of the program.
+pub(crate) fn ledger_rows(tallies: &[(&TallyKey, &Counts)]) -> Result<RecordBatch> {
     let text = |of: fn(&TallyKey) -> Option<&String>| -> ArrayRef {
-        Arc::new(tallies.keys().map(of).collect::<StringArray>())
+        Arc::new(tallies.iter().map(|(key, _)| of(key)).collect::<StringArray>())
     };
     let count = |of: fn(&Counts) -> i64| -> ArrayRef {
-        Arc::new(tallies.values().map(|c| Some(of(c))).collect::<Int64Array>())
+        Arc::new(tallies.iter().map(|(_, c)| Some(of(c))).collect::<Int64Array>())
     };
     let columns = vec![
         text(|k| Some(&k.source)),
         text(|k| k.survey.as_ref()),
         text(|k| k.schema.as_ref()),
-        Arc::new(tallies.keys().map(|k| k.night).collect::<Date32Array>()),
-        Arc::new(tallies.keys().map(|k| k.visit).collect::<Int64Array>()),
+        Arc::new(tallies.iter().map(|(key, _)| key.night).collect::<Date32Array>()),
+        Arc::new(tallies.iter().map(|(key, _)| key.visit).collect::<Int64Array>()),
         count(|c| c.received),
         count(|c| c.stored),
         count(|c| c.duplicate),
@@ -42,13 +55,9 @@ pub(super) fn ledger(tallies: &BTreeMap<TallyKey, Counts>, name: &str) -> Result
         count(|c| c.inline),
         count(|c| c.bytes),
         text(|k| k.note.as_ref()),
+        count(|c| c.purged),
     ];
-    let schema = ledger_columns();
-    let mut writer = writer(Table::Ledger, &schema)?;
-    writer.write(&RecordBatch::try_new(schema, columns)?)?;
-    let mut stats = FileStats::default();
-    stats.night = stats::range(tallies.keys().filter_map(|k| k.night));
-    Ok(Some(file(Table::Ledger, None, name, None, tallies.len(), stats, writer.into_inner()?)))
+    Ok(RecordBatch::try_new(ledger_columns(), columns)?)
 }
 
 /// The file of what was refused.

@@ -10,8 +10,10 @@ use crate::tables::Table;
 
 /// The first format that is read for ever.
 pub const FIRST_FORMAT: u32 = 2;
-/// The format that this program writes. Readers refuse a higher one.
-pub const FORMAT: u32 = 3;
+/// The highest format that this program knows. Readers refuse a higher one.
+pub const FORMAT: u32 = 4;
+/// The format of entries that say nothing which a program of before could misread.
+const WRITTEN: u32 = 3;
 /// The first format whose rollbacks say themselves where sources stand again.
 pub(crate) const ROLLBACKS_SAY_SOURCES: u32 = 3;
 
@@ -56,6 +58,34 @@ pub struct Entry {
     /// What may be deleted from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared: Option<Cleared>,
+    /// What is given up for good. An entry with it is of format 4: a program that does not know of it would take what
+    /// is gone for damage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purged: Option<Purged>,
+}
+
+/// What an order to purge takes away, from every version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// Why, in the words of whoever ordered it.
+    pub reason: String,
+    /// Packets of which nothing is kept but this. They are known: delivered again, they count as duplicates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packets: Vec<PurgedPacket>,
+    /// Groups whose pieces of images are gone. Packets made of them cannot be put together any more, and say so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cutouts: Vec<String>,
+}
+
+/// What is left of a packet that was purged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgedPacket {
+    /// Its survey.
+    pub survey: String,
+    /// Its id.
+    pub alert: Id,
+    /// The SHA-256 of the packet as transmitted, hexadecimal.
+    pub sha256: String,
 }
 
 /// What a vacuum gives up. Its entry stands before the first file is deleted, so that whoever still counts on one of
@@ -75,7 +105,7 @@ impl Entry {
     #[must_use]
     pub fn new(at: DateTime<Utc>, what: impl Into<String>) -> Self {
         Self {
-            format: FORMAT,
+            format: WRITTEN,
             id: uuid::Uuid::new_v4().to_string(),
             at,
             what: what.into(),
@@ -89,7 +119,14 @@ impl Entry {
             rollback_to: None,
             tags: BTreeMap::new(),
             cleared: None,
+            purged: None,
         }
+    }
+
+    /// An entry that gives something up for good.
+    #[must_use]
+    pub fn purging(at: DateTime<Utc>, what: impl Into<String>, purged: Purged) -> Self {
+        Self { format: FORMAT, purged: Some(purged), ..Self::new(at, what) }
     }
 }
 
@@ -183,6 +220,21 @@ pub struct FileStats {
     pub rights: BTreeMap<String, u64>,
 }
 
+impl FileStats {
+    /// Of a file of which only the nights of its packets are known, and whether some have none.
+    #[must_use]
+    pub fn of_nights(night: Option<(i32, i32)>, some_without: bool) -> Self {
+        let with_nulls = if some_without { vec!["_night".to_owned()] } else { Vec::new() };
+        Self { night, with_nulls, ..Self::default() }
+    }
+
+    /// True if some row has no value in a column that is counted here.
+    #[must_use]
+    pub fn lacks(&self, column: &str) -> bool {
+        self.with_nulls.iter().any(|name| name == column)
+    }
+}
+
 /// Something that packets come from: a file with its size and time, a stream with its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceId {
@@ -207,7 +259,7 @@ pub struct SourceMove {
     pub complete: bool,
 }
 
-/// Sums. `received = stored + duplicate + quarantined`; revisions, flagged and inline are among the stored.
+/// Sums. `received = stored + duplicate + quarantined + purged`; revisions, flagged and inline are among the stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Packets that came.
@@ -227,6 +279,9 @@ pub struct Counts {
     pub inline: i64,
     /// Transmitted bytes of what came.
     pub bytes: i64,
+    /// Packets that were kept once, and of which nothing is by order.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub purged: i64,
 }
 
 impl Counts {
@@ -246,7 +301,12 @@ impl Counts {
         self.flagged += other.flagged;
         self.inline += other.inline;
         self.bytes += other.bytes;
+        self.purged += other.purged;
     }
+}
+
+fn is_none(count: &i64) -> bool {
+    *count == 0
 }
 
 /// A schema that became known.

@@ -13,7 +13,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload}
 
 pub(crate) use entry::ROLLBACKS_SAY_SOURCES;
 pub use entry::{
-    Cleared, Counts, DataFile, Entry, FIRST_FORMAT, FORMAT, FileStats, SchemaRecord, SourceId, SourceMove, SurveyRecord,
+    Cleared, Counts, DataFile, Entry, FIRST_FORMAT, FORMAT, FileStats, Purged, PurgedPacket, SchemaRecord, SourceId,
+    SourceMove, SurveyRecord,
 };
 
 use crate::error::{Result, StorageError};

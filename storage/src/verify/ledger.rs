@@ -21,7 +21,7 @@ use crate::visible::Commits;
 type ByNight = BTreeMap<(String, Option<i32>), i64>;
 
 pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> {
-    let mut sums = Check::new("P4", "rows of the ledger: received = stored + duplicate + quarantined");
+    let mut sums = Check::new("P4", "rows of the ledger: received = stored + duplicate + quarantined + purged");
     let mut stored = Check::new("P4", "nights whose stored packets are as many as the ledger says");
     let mut refused = Check::new("P4", "quarantined packets that are as many as the ledger says");
     let (mut by_night, mut all) = (ByNight::new(), Counts::default());
@@ -29,8 +29,9 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
         match rows(archive, snapshot, file).await {
             Ok(rows) => {
                 for (number, row) in rows.iter().enumerate() {
-                    let Counts { received: r, stored: s, duplicate: d, quarantined: q, .. } = row.counts;
-                    sums.hold(r == s + d + q, || format!("{}: row {number}: {r} is not {s} + {d} + {q}", file.path));
+                    let Counts { received: r, stored: s, duplicate: d, quarantined: q, purged: p, .. } = row.counts;
+                    let told = || format!("{}: row {number}: {r} is not {s} + {d} + {q} + {p}", file.path);
+                    sums.hold(r == s + d + q + p, told);
                     all.add(&row.counts);
                     if s != 0 {
                         *by_night.entry((row.survey.clone(), row.night)).or_default() += s;
@@ -80,6 +81,9 @@ async fn rows(archive: &Archive, snapshot: &Snapshot, file: &DataFile) -> Result
         let nights = nights.ok_or_else(|| damaged("night"))?;
         let (received, stored) = (count("received")?, count("stored")?);
         let (duplicate, quarantined) = (count("duplicate")?, count("quarantined")?);
+        // Rows from before anything could be purged have no such count.
+        let purged = batch.column_by_name("purged").and_then(|c| c.as_primitive_opt::<Int64Type>());
+        let purged = |row| purged.filter(|counts| counts.is_valid(row)).map_or(0, |counts| counts.value(row));
         let commits = Commits::of(&batch, file)?;
         let shown = (0..batch.num_rows()).filter(|row| snapshot.visible().shows(commits.get(*row)));
         rows.extend(shown.map(|row| LedgerRow {
@@ -90,6 +94,7 @@ async fn rows(archive: &Archive, snapshot: &Snapshot, file: &DataFile) -> Result
                 stored: stored.value(row),
                 duplicate: duplicate.value(row),
                 quarantined: quarantined.value(row),
+                purged: purged(row),
                 ..Counts::default()
             },
         }));

@@ -67,6 +67,7 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
     }
     if !snapshot.own_files {
         state.files.clone_from(&snapshot.state.files);
+        state.purged.clone_from(&snapshot.state.purged);
     }
     replayed.hold(state == *snapshot.state, || "the state of the newest version is not what its log adds up to".into());
     vec![entries, sources, present, replayed]

@@ -24,7 +24,7 @@ pub fn everything() -> VacuumOptions {
     VacuumOptions { now, keep: TimeDelta::zero(), grace: TimeDelta::zero(), dry_run: false }
 }
 
-async fn copy_of(store: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+pub async fn copy_of(store: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
     let copy: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let objects: Vec<_> = store.list(None).try_collect().await.unwrap();
     for object in objects {

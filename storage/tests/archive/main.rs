@@ -16,6 +16,7 @@ mod invented;
 mod load;
 mod make;
 mod mirror;
+mod purge;
 mod real;
 mod rights;
 mod s3;

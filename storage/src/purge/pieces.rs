@@ -1,0 +1,149 @@
+//! Pieces of images that only packets are made of which go.
+//!
+//! Images are merged once, and packets of many groups point to them by their row. So the rows stay where they are; what
+//! nobody needs any more stands empty.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::Int32Type;
+use futures::TryStreamExt;
+use noctuary_packet::apart::Recipe;
+use parquet::arrow::ProjectionMask;
+
+use super::cutouts::named;
+use crate::archive::Archive;
+use crate::compact::Output;
+use crate::error::{Result, StorageError};
+use crate::footers::batches;
+use crate::log::DataFile;
+use crate::paths;
+use crate::snapshot::Snapshot;
+use crate::tables::{PIECES, Table};
+
+/// Bytes of pieces that are in memory at a time, about.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// What has become of the files of pieces.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    pub add: Vec<DataFile>,
+    pub remove: Vec<String>,
+    /// Files of packets that are made of what has been written anew.
+    pub others: Vec<Arc<DataFile>>,
+}
+
+/// Rows of pieces by their group.
+type Rows = BTreeMap<String, BTreeSet<u32>>;
+
+/// Writes the pieces anew that the packets in these rows of files were made of, without what no other packet needs.
+/// Pieces that have not been merged are written anew with their packets, and not here.
+///
+/// # Errors
+/// When a file cannot be read, or a new one not be put.
+pub(super) async fn give_up(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    going: &BTreeMap<&str, BTreeSet<u32>>,
+) -> Result<Given> {
+    let packets = || snapshot.state.files.iter().filter(|file| file.table == Table::Packets);
+    let mut gone = Rows::new();
+    for file in packets().filter(|file| file.level > 0) {
+        if let Some(rows) = going.get(file.path.as_str()) {
+            uses(archive, file, |row| rows.contains(&row), &mut gone).await?;
+        }
+    }
+    let mut given = Given::default();
+    if gone.is_empty() {
+        return Ok(given);
+    }
+    let mut used = Rows::new();
+    for file in packets().filter(|file| named(file).iter().any(|group| gone.contains_key(group))) {
+        let rows = going.get(file.path.as_str());
+        uses(archive, file, |row| rows.is_none_or(|rows| !rows.contains(&row)), &mut used).await?;
+        given.others.push(Arc::clone(file));
+    }
+    for (group, rows) in gone {
+        let Some(file) = snapshot.of_group(&group, Table::Cutouts).next() else { continue };
+        let used = used.remove(&group).unwrap_or_default();
+        let empty: BTreeSet<u32> = rows.difference(&used).copied().collect();
+        if empty.is_empty() {
+            continue;
+        }
+        given.remove.push(file.path.clone());
+        if !used.is_empty() {
+            given.add.push(rewrite(archive, file, &empty).await?);
+        }
+    }
+    Ok(given)
+}
+
+/// Notes the rows of pieces that packets in some rows of a file are made of.
+async fn uses(archive: &Archive, file: &DataFile, wanted: impl Fn(u32) -> bool, used: &mut Rows) -> Result<()> {
+    let groups = named(file);
+    let builder = archive.rows(file).await?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_holes", PIECES]);
+    let mut batches = batches(file, builder.with_projection(mask))?;
+    let mut first = 0;
+    while let Some(batch) = batches.try_next().await? {
+        let damaged = || StorageError::damaged(format!("{}: no recipes", file.path));
+        let holes = batch.column_by_name("_holes").and_then(|c| c.as_binary_opt::<i64>()).ok_or_else(damaged)?;
+        let numbers = batch.column_by_name(PIECES).and_then(|c| c.as_primitive_opt::<Int32Type>());
+        for at in (0..batch.num_rows()).filter(|at| holes.is_valid(*at)) {
+            if !u32::try_from(first + at).is_ok_and(&wanted) {
+                continue;
+            }
+            let number = numbers.filter(|numbers| numbers.is_valid(at)).map_or(0, |numbers| numbers.value(at));
+            let Some(group) = usize::try_from(number).ok().and_then(|number| groups.get(number)) else { continue };
+            let rows = used.entry(group.clone()).or_default();
+            for runs in Recipe::decode(holes.value(at))?.pieces() {
+                rows.extend(runs.rows());
+            }
+        }
+        first += batch.num_rows();
+    }
+    used.retain(|_, rows| !rows.is_empty());
+    Ok(())
+}
+
+/// The same pieces without those in some rows.
+async fn rewrite(archive: &Archive, file: &DataFile, empty: &BTreeSet<u32>) -> Result<DataFile> {
+    let name = uuid::Uuid::new_v4().simple().to_string();
+    let name = format!("{}-0000", name.get(..12).unwrap_or(&name));
+    let path = paths::data(file.table, file.survey.as_deref(), &name, None).to_string();
+    let target = DataFile { path, bytes: 0, rows: 0, commits: Some(file.span()), ..file.clone() };
+    let in_batch = usize::try_from(BATCH_BYTES * file.rows / file.bytes.max(1)).unwrap_or(1).clamp(1, 4_096);
+    let mut batches = batches(file, archive.rows(file).await?.with_batch_size(in_batch))?;
+    let mut output: Option<Output> = None;
+    let mut first = 0;
+    while let Some(batch) = batches.try_next().await? {
+        let left = without(&batch, first, empty)?;
+        first += batch.num_rows();
+        let output = match &mut output {
+            Some(output) => output,
+            None => output.insert(Output::begin(archive.store(), target.clone(), &batch.schema())?),
+        };
+        output.write(&left).await?;
+    }
+    let output = output.ok_or_else(|| StorageError::damaged(format!("{} has no rows", file.path)))?;
+    output.end(file.stats.clone()).await
+}
+
+/// A batch whose first row has a number, with nothing but their kind in some of its rows.
+fn without(batch: &RecordBatch, first: usize, empty: &BTreeSet<u32>) -> Result<RecordBatch> {
+    let rows: UInt32Array = (0..batch.num_rows())
+        .map(|row| {
+            let is_empty = u32::try_from(first + row).is_ok_and(|row| empty.contains(&row));
+            u32::try_from(row).ok().filter(|_| !is_empty)
+        })
+        .collect();
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let left = columns.map(|(field, column)| match field.name().as_str() {
+        "bytes" | "singles" | "doubles" => Ok::<ArrayRef, StorageError>(take(column, &rows, None)?),
+        _ => Ok(Arc::clone(column)),
+    });
+    Ok(RecordBatch::try_new(Arc::clone(&schema), left.collect::<Result<_>>()?)?)
+}
