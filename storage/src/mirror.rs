@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::archive::Archive;
 use crate::checksum::Running;
+use crate::delta;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::location::Location;
 use crate::log::Log;
@@ -52,11 +53,17 @@ pub async fn mirror(from: &Archive, to: &Location, meter: &Meter) -> Result<Mirr
     loop {
         let snapshot = from.snapshot().await?;
         match copy(from, &snapshot, to, meter).await {
+            // The copy publishes what the original does, by itself.
+            Ok(report) => {
+                let copy = Archive::open(to.clone()).await?;
+                delta::follow(&copy, &copy.snapshot().await?).await?;
+                return Ok(report);
+            }
             Err(e) if tries < TRIES && from.snapshot().await?.version() != snapshot.version() => {
                 tracing::info!("{e}; the archive has gone on meanwhile, and so does its mirror");
                 tries += 1;
             }
-            other => return other,
+            Err(e) => return Err(e),
         }
     }
 }
@@ -96,6 +103,9 @@ async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, meter: &Meter)
     let mut unneeded = Vec::new();
     for table in Table::ALL {
         for (path, size) in sizes(to.store(), &table.to_string()).await? {
+            if paths::is_delta(&Path::from(path.as_str())) {
+                continue;
+            }
             if missing.get(&path).is_some_and(|(bytes, _)| *bytes == size) {
                 missing.remove(&path);
             }

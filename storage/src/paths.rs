@@ -64,11 +64,70 @@ pub fn header(hash: &str) -> Path {
 /// kinds of records; tables that belong to no survey lie directly in their folder.
 #[must_use]
 pub fn data(table: Table, survey: Option<&str>, group: &str, record: Option<&str>) -> Path {
-    let folder = survey.map_or_else(|| table.to_string(), |survey| format!("{table}/{survey}"));
+    let folder = self::table(table, survey);
     match record {
         Some(record) => Path::from(format!("{folder}/{group}-{record}.parquet")),
         None => Path::from(format!("{folder}/{group}.parquet")),
     }
+}
+
+/// `alerts/lsst`: the folder of a table's files.
+#[must_use]
+pub fn table(table: Table, survey: Option<&str>) -> String {
+    survey.map_or_else(|| table.to_string(), |survey| format!("{table}/{survey}"))
+}
+
+/// Folder of the Delta log that is published beside the files of a table.
+const DELTA_LOG: &str = "_delta_log";
+/// Digits that Delta writes of a version.
+const DELTA_DIGITS: usize = 20;
+
+/// `alerts/lsst/_delta_log`
+#[must_use]
+pub fn delta_log(folder: &str) -> Path {
+    Path::from(format!("{folder}/{DELTA_LOG}"))
+}
+
+/// `alerts/lsst/_delta_log/00000000000000000007.json`
+#[must_use]
+pub fn delta_entry(folder: &str, version: u64) -> Path {
+    Path::from(format!("{folder}/{DELTA_LOG}/{version:0DELTA_DIGITS$}.json"))
+}
+
+/// The version in the name of an entry of a Delta log.
+#[must_use]
+pub fn delta_version(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".json").filter(|digits| digits.len() == DELTA_DIGITS)?.parse().ok()
+}
+
+/// `alerts/lsst/_delta_log/00000000000000000100.checkpoint.parquet`
+#[must_use]
+pub fn delta_checkpoint(folder: &str, version: u64) -> Path {
+    Path::from(format!("{folder}/{DELTA_LOG}/{version:0DELTA_DIGITS$}.checkpoint.parquet"))
+}
+
+/// `alerts/lsst/_delta_log/_last_checkpoint`
+#[must_use]
+pub fn delta_last_checkpoint(folder: &str) -> Path {
+    Path::from(format!("{folder}/{DELTA_LOG}/_last_checkpoint"))
+}
+
+/// The version in the name of a checkpoint of a Delta log.
+#[must_use]
+pub fn delta_checkpoint_version(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".checkpoint.parquet")?.parse().ok()
+}
+
+/// True for the name of a folder of a Delta log.
+#[must_use]
+pub fn is_delta_log(folder: &str) -> bool {
+    folder == DELTA_LOG
+}
+
+/// True for what lies in the folder of a Delta log.
+#[must_use]
+pub fn is_delta(path: &Path) -> bool {
+    path.parts().any(|part| part.as_ref() == DELTA_LOG)
 }
 
 fn head(text: &str, digits: usize) -> &str {

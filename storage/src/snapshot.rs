@@ -120,6 +120,12 @@ impl Snapshot {
         &self.state.purged
     }
 
+    /// True if whoever commits publishes the tables for other engines.
+    #[must_use]
+    pub fn publishes(&self) -> bool {
+        self.state.publishes
+    }
+
     /// True if a rollback has undone a version.
     #[must_use]
     pub fn is_undone(&self, version: u64) -> bool {

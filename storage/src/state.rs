@@ -55,6 +55,9 @@ pub struct State {
     /// What has been given up by order.
     #[serde(default, skip_serializing_if = "Purges::is_empty")]
     pub purged: Purges,
+    /// True if whoever commits publishes the tables for other engines.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub publishes: bool,
 }
 
 /// What has been given up by order, in all versions.
@@ -249,6 +252,7 @@ impl State {
             self.gone.retain(|gone| gone.at > cleared.before);
             self.dead.extend(cleared.dead);
         }
+        self.publishes = entry.publish.unwrap_or(self.publishes);
         if let Some(purged) = entry.purged {
             let what = self.versions.last().map(|own| (own.at, own.what.clone()));
             self.purged.orders.extend(what.map(|what| (version, what)));

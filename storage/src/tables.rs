@@ -318,6 +318,8 @@ pub fn writer_properties(table: Table, schema: &Schema, merged: bool) -> Result<
             PhysicalType::FLOAT | PhysicalType::DOUBLE => {
                 properties.set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT)
             }
+            // Digests have nothing in common, and not every reader knows another encoding.
+            PhysicalType::FIXED_LEN_BYTE_ARRAY => properties.set_column_encoding(path, Encoding::PLAIN),
             PhysicalType::BYTE_ARRAY if column.converted_type() == ConvertedType::UTF8 => {
                 properties.set_column_dictionary_enabled(path, true)
             }

@@ -12,8 +12,10 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::archive::{Archive, Commit};
+use crate::delta;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::log::{Cleared, Entry};
+use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
 
@@ -93,6 +95,9 @@ pub async fn vacuum(archive: &Archive, options: &VacuumOptions) -> Result<Vacuum
             }
         }
     }
+    if !options.dry_run {
+        delta::thin(archive, options.now - options.keep).await?;
+    }
     Ok(VacuumReport {
         superseded: found.superseded.len() as u64,
         leftovers: found.leftovers.len() as u64,
@@ -115,6 +120,9 @@ async fn find(archive: &Archive, snapshot: &Snapshot, options: &VacuumOptions) -
         let mut objects = archive.store().list(Some(&Path::from(table.to_string())));
         while let Some(object) = objects.try_next().await? {
             let path = object.location.as_ref();
+            if paths::is_delta(&object.location) {
+                continue;
+            }
             let is_leftover =
                 !named.contains(path) && !gone.contains(path) && object.last_modified <= options.now - options.grace;
             if is_leftover {

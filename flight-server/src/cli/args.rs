@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
 use super::{
-    compact, cutout, demo, get, ingest, ledger, load, mirror, nights, purge, quarantine, questions, schema, serve,
-    simulate, sql, stats, survey, vacuum, verify, versions,
+    compact, cutout, delta, demo, get, ingest, ledger, load, mirror, nights, purge, quarantine, questions, schema,
+    serve, simulate, sql, stats, survey, vacuum, verify, versions,
 };
 use crate::bytesize::ByteSize;
 use crate::config::Given;
@@ -103,6 +103,7 @@ pub enum Command {
     Vacuum(vacuum::VacuumArgs),
     Mirror(mirror::MirrorArgs),
     Purge(purge::PurgeArgs),
+    Delta(delta::DeltaArgs),
     Serve(serve::ServeArgs),
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod as_of;
 mod compact;
 mod cutout;
+mod delta;
 mod demo;
 mod get;
 mod ingest;
@@ -120,6 +121,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Vacuum(args) => vacuum::run(config, args).await,
         Command::Mirror(args) => mirror::run(args).await,
         Command::Purge(args) => purge::run(config, args).await,
+        Command::Delta(args) => delta::run(config, args).await,
         Command::Serve(_) => Err(Failure::internal("serve was not dispatched")),
     }
 }

@@ -10,6 +10,7 @@
 mod columns;
 mod input;
 mod lanes;
+mod mend;
 mod merge;
 #[cfg(test)]
 mod model;
@@ -28,6 +29,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use mend::Mend;
 pub(crate) use merge::commit;
 pub(crate) use output::Output;
 pub use plain::Plain;
@@ -49,6 +51,8 @@ pub enum Work {
     Packets(Task),
     /// Of other rows.
     Plain(Plain),
+    /// No merge, but files written anew without what a rollback has hidden in them.
+    Mend(Mend),
 }
 
 impl Work {
@@ -58,6 +62,7 @@ impl Work {
         match self {
             Self::Packets(task) => task.bytes,
             Self::Plain(plain) => plain.bytes(),
+            Self::Mend(mend) => mend.files.iter().map(|file| file.bytes).sum(),
         }
     }
 
@@ -65,6 +70,7 @@ impl Work {
         match self {
             Self::Packets(task) => &task.groups,
             Self::Plain(plain) => &plain.files,
+            Self::Mend(mend) => &mend.files,
         }
     }
 
@@ -80,6 +86,7 @@ impl Work {
         match self {
             Self::Packets(task) => format!("{} into the {}", task.what(), task.level),
             Self::Plain(plain) => plain.what(),
+            Self::Mend(mend) => mend.what(),
         }
     }
 }
@@ -99,11 +106,27 @@ pub struct CompactReport {
     pub version: u64,
 }
 
-/// What there is to merge.
+/// What there is to merge, and before that to mend. No file is in two of them.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, policy: &Policy) -> Vec<Work> {
+    let mends: Vec<Work> = mend::plan(snapshot).into_iter().map(Work::Mend).collect();
+    let mended: HashSet<String> = mends.iter().flat_map(|work| work.files()).map(|file| file.path.clone()).collect();
     let packets = policy::plan(snapshot, policy).into_iter().map(Work::Packets);
-    packets.chain(plain::plan(snapshot, policy.now, policy.group_bytes).into_iter().map(Work::Plain)).collect()
+    let plain = plain::plan(snapshot, policy.now, policy.group_bytes).into_iter().map(Work::Plain);
+    let is_whole = |work: &Work| work.files().iter().all(|file| !mended.contains(&file.path));
+    let merges: Vec<Work> = packets.chain(plain).filter(is_whole).collect();
+    mends.into_iter().chain(merges).collect()
+}
+
+/// Writes files anew that hold rows which a rollback has hidden.
+///
+/// # Errors
+/// As [`compact`].
+pub(crate) async fn mend(archive: &Archive, mut snapshot: Snapshot) -> Result<Snapshot> {
+    for one in mend::plan(&snapshot) {
+        snapshot = merge_one(archive, snapshot, &Work::Mend(one), &mut CompactReport::default()).await?;
+    }
+    Ok(snapshot)
 }
 
 /// Merges what there is to merge. May be stopped at any point and started again.
@@ -160,6 +183,7 @@ async fn merge_one(archive: &Archive, snapshot: Snapshot, one: &Work, report: &m
         _ if !one.is_there(&snapshot) => Err(StorageError::new(ErrorKind::Conflict, "merged by another")),
         Work::Packets(task) => merge::run(archive, &snapshot, task).await,
         Work::Plain(plain) => plain.run(archive, &snapshot).await,
+        Work::Mend(mend) => mend.run(archive, &snapshot).await,
     };
     match done {
         Ok(after) => {

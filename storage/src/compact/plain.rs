@@ -64,6 +64,11 @@ pub fn plan(snapshot: &Snapshot, now: bool, group_bytes: u64) -> Vec<Plain> {
 }
 
 impl Plain {
+    /// One file that is written anew, without rows that are not shown.
+    pub(super) fn alone(file: &Arc<DataFile>) -> Self {
+        Self { files: vec![Arc::clone(file)], level: file.level, group_bytes: u64::MAX }
+    }
+
     /// Bytes that are read.
     #[must_use]
     pub fn bytes(&self) -> u64 {

@@ -62,6 +62,9 @@ pub struct Entry {
     /// is gone for damage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purged: Option<Purged>,
+    /// From here on whoever commits publishes the tables for other engines, or nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<bool>,
 }
 
 /// What an order to purge takes away, from every version.
@@ -120,6 +123,7 @@ impl Entry {
             tags: BTreeMap::new(),
             cleared: None,
             purged: None,
+            publish: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_sources;
 mod compact;
 mod crash;
+mod delta;
 mod dump;
 mod faults;
 mod fencing;

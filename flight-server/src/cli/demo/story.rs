@@ -122,7 +122,7 @@ async fn neighbours(session: &Session, object: i64) -> Result<()> {
         return Err(Failure::internal("the object has no position"));
     };
     let sql = format!(
-        "SELECT _object, count(*) AS alerts, round(min(separation(_ra, _dec, {ra:.6}, {dec:.6})) * 3600, 2) AS arcseconds\n\
+        "SELECT _object, count(*) AS alerts, round(min(angular_distance(_ra, _dec, {ra:.6}, {dec:.6})) * 3600, 2) AS arcseconds\n\
          FROM lsst.alerts WHERE cone(_ra, _dec, {ra:.6}, {dec:.6}, arcmin(6))\n\
          GROUP BY _object ORDER BY arcseconds"
     );

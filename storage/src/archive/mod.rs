@@ -1,31 +1,31 @@
 //! An archive: one log, its files, and the way to commit.
 
+mod changes;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::Utc;
 use moka::future::Cache;
-use noctuary_packet::hash::PacketHash;
 use noctuary_packet::schema::{RegistryId, Schema, SchemaStore};
 use noctuary_packet::survey::{Survey, Surveys};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use tokio::sync::Mutex;
 
 use crate::as_of::AsOf;
+use crate::delta;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::{Footers, ParquetFile, columns};
 use crate::location::Location;
-use crate::log::{Append, DataFile, Entry, Log, SchemaRecord, SurveyRecord};
+use crate::log::{DataFile, Entry, Log, SchemaRecord, SurveyRecord};
 use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::visible::{Visible, shown_rows};
 
-/// A checkpoint is written every so many versions.
-const CHECKPOINT_EVERY: u64 = 64;
 /// Memory for footers of Parquet files.
 const FOOTER_BYTES: u64 = 256 << 20;
 /// Headers of containers kept in memory; surveys have a handful.
@@ -43,6 +43,7 @@ pub struct Archive {
     /// Rows by label of files that a version shows in part.
     parts: Cache<(String, Visible), Arc<BTreeMap<String, u64>>>,
     newest: Arc<Mutex<Option<Snapshot>>>,
+    published: delta::Memory,
 }
 
 /// How a commit ended.
@@ -111,6 +112,7 @@ impl Archive {
             headers: Cache::new(HEADERS),
             parts: Cache::new(PARTS),
             newest: Arc::default(),
+            published: Arc::default(),
         }
     }
 
@@ -130,6 +132,11 @@ impl Archive {
     #[must_use]
     pub fn footers(&self) -> &Footers {
         &self.footers
+    }
+
+    /// What is known of the tables that are published for other engines.
+    pub(crate) fn published(&self) -> &delta::Memory {
+        &self.published
     }
 
     /// A reader of one of the archive's Parquet files.
@@ -211,7 +218,17 @@ impl Archive {
         self.look_at_parts(snapshot).await
     }
 
-    /// A version as the log tells it.
+    /// A version as the log tells it, whose own files may be gone.
+    ///
+    /// # Errors
+    /// When storage fails or the log is damaged.
+    pub(crate) async fn as_logged(&self, version: u64) -> Result<Snapshot> {
+        if let Some(known) = self.newest.lock().await.clone().filter(|known| known.version() == version) {
+            return Ok(known);
+        }
+        self.replay(version).await
+    }
+
     async fn replay(&self, version: u64) -> Result<Snapshot> {
         let mut snapshot = self.load(Some(version)).await?;
         self.advance(&mut snapshot, Some(version)).await?;
@@ -338,163 +355,5 @@ impl Archive {
             }
             Err(e) => Err(e.into()),
         }
-    }
-
-    /// Puts an entry behind `base`.
-    ///
-    /// Files that the entry adds must have been put before. A conflict about a source is an error; any other commit
-    /// in between is [`Commit::Overtaken`], and the caller looks whether the entry still holds.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::Conflict`] if another ingester moved one of the entry's sources.
-    pub async fn commit(&self, base: &Snapshot, mut entry: Entry) -> Result<Commit> {
-        base.state.check(&entry)?;
-        // Clocks of several machines differ; versions follow each other in time, so that a time names one.
-        entry.at = base.versions().last().map_or(entry.at, |last| entry.at.max(last.at));
-        let version = base.version() + 1;
-        match self.log.append(version, &entry).await? {
-            Append::Taken => {
-                let newer = self.snapshot().await?;
-                newer.state.check(&entry)?;
-                Ok(Commit::Overtaken(newer))
-            }
-            Append::Written => {
-                for file in &mut entry.add {
-                    file.commit = version;
-                }
-                let mut snapshot = base.clone();
-                let stepped = async {
-                    self.step(&mut snapshot, version, entry).await?;
-                    self.look_at_parts(snapshot).await
-                };
-                let snapshot = stepped
-                    .await
-                    .map_err(|e| e.during(format!("version {version} is committed, but could not be read back")))?;
-                if version.is_multiple_of(CHECKPOINT_EVERY)
-                    && let Err(e) = self.log.write_checkpoint(version, &snapshot.state).await
-                {
-                    // It only saves time; without it the log is read from further back.
-                    tracing::warn!("no checkpoint of version {version}: {e}");
-                }
-                let mut newest = self.newest.lock().await;
-                if newest.as_ref().is_none_or(|known| known.version() < version) {
-                    *newest = Some(snapshot.clone());
-                }
-                Ok(Commit::Done(snapshot))
-            }
-        }
-    }
-
-    /// Commits an entry that holds whatever anyone else does meanwhile.
-    ///
-    /// # Errors
-    /// As [`Archive::commit`].
-    pub async fn commit_always(&self, entry: Entry) -> Result<Snapshot> {
-        let mut base = self.snapshot().await?;
-        loop {
-            match self.commit(&base, entry.clone()).await? {
-                Commit::Done(snapshot) => return Ok(snapshot),
-                Commit::Overtaken(newer) => base = newer,
-            }
-        }
-    }
-
-    /// Keeps the JSON of a schema and returns the record for a log entry.
-    ///
-    /// # Errors
-    /// When storage fails.
-    pub async fn keep_schema(&self, schema: &Schema, registry_id: Option<RegistryId>) -> Result<SchemaRecord> {
-        let text = PacketHash::of(&[schema.json().as_bytes()]).to_hex();
-        let fingerprint = schema.fingerprint().to_hex();
-        let path = paths::schema(&fingerprint, &text);
-        self.store().put(&path, PutPayload::from(schema.json().to_owned())).await?;
-        Ok(SchemaRecord { fingerprint, path: path.to_string(), registry_id: registry_id.map(|id| id.0) })
-    }
-
-    /// Adds schemas, with the ids that frames use for them.
-    ///
-    /// # Errors
-    /// When an id already means another structure, or storage fails.
-    pub async fn add_schemas(&self, schemas: &[(Arc<Schema>, Option<RegistryId>)]) -> Result<Snapshot> {
-        let mut known = (**self.snapshot().await?.schemas()).clone();
-        let mut entry = Entry::new(Utc::now(), format!("{} schemas added", schemas.len()));
-        for (schema, id) in schemas {
-            if let Some(id) = id {
-                known.add_with_id(*id, Arc::clone(schema))?;
-            }
-            entry.schemas.push(self.keep_schema(schema, *id).await?);
-        }
-        self.commit_always(entry).await
-    }
-
-    /// Adds a survey by its mapping file, or replaces the one of its name. Adding the same file again changes nothing.
-    ///
-    /// # Errors
-    /// When the mapping is not valid, or fits alerts that another survey has stored: their packets would be stored
-    /// again under its name, which P2 forbids. When storage fails.
-    pub async fn add_survey(&self, mapping: &str) -> Result<Snapshot> {
-        let survey = Survey::parse(mapping)?;
-        let path = paths::survey(&survey.name, &PacketHash::of(&[mapping.as_bytes()]).to_hex());
-        let snapshot = self.snapshot().await?;
-        if snapshot.state.surveys.iter().any(|known| known.path == *path.as_ref()) {
-            return Ok(snapshot);
-        }
-        for other in snapshot.survey_names().into_iter().filter(|name| *name != survey.name) {
-            if let Some((schema, rows)) = snapshot.stored_schemas(&other).iter().find(|(s, _)| survey.recognises(s)) {
-                return Err(StorageError::invalid(format!(
-                    "the mapping fits {}, too, of which {rows} alerts are stored as survey {other:?}; name fields in \
-                     [[recognise]] that only the alerts of {:?} have, or give the mapping the name {other:?} to \
-                     replace that one",
-                    schema.label(),
-                    survey.name
-                )));
-            }
-        }
-        self.store().put(&path, PutPayload::from(mapping.to_owned())).await?;
-        let mut entry = Entry::new(Utc::now(), format!("survey {} added", survey.name));
-        entry.surveys.push(SurveyRecord { name: survey.name, path: path.to_string() });
-        self.commit_always(entry).await
-    }
-
-    /// Undoes every commit after a version. Nothing is deleted: `snapshot_at` still shows what was.
-    ///
-    /// # Errors
-    /// When there is no such version.
-    pub async fn roll_back(&self, to: u64) -> Result<Snapshot> {
-        let mut base = self.snapshot().await?;
-        loop {
-            let mut entry = Entry::new(Utc::now(), format!("rolled back to version {to}"));
-            entry.rollback_to = Some(to);
-            base.state.check(&entry)?;
-            entry.sources = base.state.moves_back(&self.replay(to).await?.state);
-            match self.commit(&base, entry).await {
-                Ok(Commit::Done(snapshot)) => return Ok(snapshot),
-                Ok(Commit::Overtaken(newer)) => base = newer,
-                // An ingest went on meanwhile: what it did is undone as well.
-                Err(e) if e.kind() == ErrorKind::Conflict => base = self.snapshot().await?,
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
-    /// Gives a version a name, or takes the name away.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::Invalid`] if the name could be taken for a number or a time, or there is no such
-    /// version.
-    pub async fn tag(&self, name: &str, version: Option<u64>) -> Result<Snapshot> {
-        let known = self.snapshot().await?;
-        if version.is_some() {
-            AsOf::check_tag(name)?;
-        } else if !known.tags().contains_key(name) {
-            return Err(StorageError::not_found(format!("no version is tagged {name:?}")));
-        }
-        let what = match version {
-            Some(version) => format!("version {version} tagged {name}"),
-            None => format!("tag {name} taken away"),
-        };
-        let mut entry = Entry::new(Utc::now(), what);
-        entry.tags.insert(name.to_owned(), version);
-        self.commit_always(entry).await
     }
 }
