@@ -88,7 +88,7 @@ async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, meter: &Meter)
         .files
         .iter()
         .map(|file| file.path.clone())
-        .chain(snapshot.state.gone.iter().map(|gone| gone.path.clone()))
+        .chain(snapshot.state.waiting().map(|gone| gone.path.clone()))
         .collect();
     let mut missing: BTreeMap<String, (u64, String)> = BTreeMap::new();
     for file in &snapshot.state.files {

@@ -46,7 +46,7 @@ pub struct State {
     /// Versions before this one have no files of their own any more.
     #[serde(default)]
     pub cleared: u64,
-    /// Files that some version shows that has its own, and this one does not.
+    /// Files that some version shows that has its own, and this one does not, and those that have been cleared last.
     #[serde(default)]
     pub gone: Vec<Gone>,
     /// Files that no entry may name from here on.
@@ -248,8 +248,10 @@ impl State {
             };
         }
         if let Some(cleared) = entry.cleared {
+            // Whoever cleared the versions before these may have been stopped before all was deleted.
+            let deleted = self.cleared;
+            self.gone.retain(|gone| gone.at > deleted);
             self.cleared = self.cleared.max(cleared.before);
-            self.gone.retain(|gone| gone.at > cleared.before);
             self.dead.extend(cleared.dead);
         }
         self.publishes = entry.publish.unwrap_or(self.publishes);
@@ -271,6 +273,11 @@ impl State {
         for id in entry.released {
             self.released.insert(id, version);
         }
+    }
+
+    /// Files that this version does not show, and an earlier one that has its own does.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Gone> {
+        self.gone.iter().filter(|gone| gone.at > self.cleared)
     }
 
     fn keep_files(&mut self, version: u64, keep: impl Fn(&DataFile) -> bool) {

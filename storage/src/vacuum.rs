@@ -29,13 +29,15 @@ pub struct VacuumOptions {
     pub keep: TimeDelta,
     /// Files that no version names are taken for leftovers when they are older than this.
     pub grace: TimeDelta,
+    /// Clear the versions before this one as well, however new it is.
+    pub before: Option<u64>,
     /// Only say what would be deleted.
     pub dry_run: bool,
 }
 
 impl Default for VacuumOptions {
     fn default() -> Self {
-        Self { now: Utc::now(), keep: TimeDelta::days(7), grace: TimeDelta::days(1), dry_run: false }
+        Self { now: Utc::now(), keep: TimeDelta::days(7), grace: TimeDelta::days(1), before: None, dry_run: false }
     }
 }
 
@@ -110,11 +112,12 @@ async fn find(archive: &Archive, snapshot: &Snapshot, options: &VacuumOptions) -
     let oldest = options.now - options.keep;
     let kept = snapshot.versions().iter().rev().find(|version| version.at <= oldest);
     let before = kept.map_or(0, |version| version.version).max(snapshot.cleared());
+    let before = before.max(options.before.unwrap_or(0).min(snapshot.version()));
+    // Those that an earlier vacuum has cleared are there if it was stopped before it had deleted them.
     let (superseded, waiting): (Vec<_>, Vec<_>) = snapshot.state.gone.iter().partition(|gone| gone.at <= before);
-    let superseded: Vec<String> = superseded.into_iter().map(|gone| gone.path.clone()).collect();
+    let gone: HashSet<&str> = superseded.into_iter().map(|gone| gone.path.as_str()).collect();
     let mut named: HashSet<&str> = snapshot.state.files.iter().map(|file| file.path.as_str()).collect();
     named.extend(waiting.into_iter().map(|gone| gone.path.as_str()));
-    let gone: HashSet<&str> = superseded.iter().map(String::as_str).collect();
     let mut found = Found { before, ..Found::default() };
     for table in Table::ALL {
         let mut objects = archive.store().list(Some(&Path::from(table.to_string())));
@@ -128,11 +131,13 @@ async fn find(archive: &Archive, snapshot: &Snapshot, options: &VacuumOptions) -
             if is_leftover {
                 found.leftovers.push(path.to_owned());
             }
+            if gone.contains(path) {
+                found.superseded.push(path.to_owned());
+            }
             if is_leftover || gone.contains(path) {
                 found.bytes += object.size;
             }
         }
     }
-    found.superseded = superseded;
     Ok(found)
 }

@@ -21,6 +21,11 @@ use crate::output::sink::{note, print};
 /// packet whose images went says so when it is asked for, and everything else that it carried can still be asked for in
 /// SQL. A packet that was purged is known, and counts as a duplicate when it is delivered again. Copies that were made
 /// by `noctuary mirror` follow with the next mirror.
+///
+/// Like a vacuum that keeps nothing it ends versions that a rollback has undone, and whoever reads an earlier version
+/// at that moment has to begin again. Images that stand in packets which are kept whole stay with them, and those of
+/// packets without a night are never too old. The log keeps the least and greatest id and position of what each commit
+/// brought.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -87,7 +92,8 @@ pub async fn run(config: &Config, args: &PurgeArgs) -> Result<ExitCode> {
         What::Cutouts { survey, before, older_than, how } => {
             let before = match (before, older_than) {
                 (Some(night), _) => *night,
-                (None, Some(time)) => Night::of_date((now - *time).date_naive()),
+                // A night ends on the day after the one that names it.
+                (None, Some(time)) => Night::of_date((now - *time - TimeDelta::days(1)).date_naive()),
                 (None, None) => return Err(Failure::request("give --before NIGHT or --older-than TIME")),
             };
             (Order::Cutouts(CutoutsOrder { survey: survey.clone(), before }), how, "packets without their images")
@@ -110,7 +116,7 @@ pub async fn run(config: &Config, args: &PurgeArgs) -> Result<ExitCode> {
             human(report.bytes)
         ))?;
     } else {
-        print(&format!("{} {of} would be purged, in {} files\n", report.packets, report.files))?;
+        print(&format!("{} {of} would be purged\n", report.packets))?;
         if !how.dry_run {
             note(format_args!("nothing has been purged: it cannot be undone, so give --yes if it is meant"));
             return Ok(ExitCode::from(2));

@@ -39,7 +39,8 @@ pub struct VacuumArgs {
 /// Runs the command.
 pub async fn run(config: &Config, args: &VacuumArgs) -> Result<ExitCode> {
     let archive = open::archive(config).await?;
-    let options = VacuumOptions { now: Utc::now(), keep: args.keep, grace: args.grace, dry_run: args.dry_run };
+    let options =
+        VacuumOptions { now: Utc::now(), keep: args.keep, grace: args.grace, before: None, dry_run: args.dry_run };
     let report = vacuum(&archive, &options).await?;
     let (would, files) =
         (if args.dry_run { "would be deleted" } else { "deleted" }, report.superseded + report.leftovers);

@@ -48,7 +48,9 @@ pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> 
         let (all, anchors) = rows(archive, snapshot, &inputs).await?;
         let (inputs, anchors): (Arc<[Input]>, _) = (inputs.into(), Arc::new(anchors));
         let tiles = tiles(all.iter().map(|row| row.anchor), task.rows_of_a_tile(all.len()));
-        let whole = tiles.len() == 1;
+        // Where a rollback has hidden packets, what they alone were made of goes with them.
+        let there: u64 = inputs.iter().map(|input| input.packets.rows).sum();
+        let whole = tiles.len() == 1 && all.len() as u64 == there;
         for tile in &tiles {
             let own: Arc<[Row]> = all.iter().filter(|row| tile.holds(row.anchor)).cloned().collect();
             if own.is_empty() {
@@ -88,7 +90,7 @@ async fn alike(archive: &Archive, inputs: Vec<Input>) -> Result<Vec<Vec<Input>>>
 ///
 /// # Errors
 /// [`ErrorKind::Conflict`] if a file that goes is gone already.
-pub(crate) async fn commit(archive: &Archive, base: &Snapshot, entry: Entry) -> Result<Snapshot> {
+pub(super) async fn commit(archive: &Archive, base: &Snapshot, entry: Entry) -> Result<Snapshot> {
     let mut base = base.clone();
     let begun = base.last_rollback();
     loop {
@@ -136,11 +138,12 @@ impl Group<'_> {
         let mut records = Vec::new();
         for (table, record) in kinds {
             let kind = if table == table_of(RecordKind::History) { RecordKind::History } else { RecordKind::Forced };
-            let (merge, target) = (self.records(table, &record, kind, &needs)?, self.file(table, Some(&record)));
             let is_list = |input: &Input| {
                 input.list(self.schema, kind).is_some_and(|list| list.record.as_deref() == Some(record.as_str()))
             };
             let of_list = self.inputs.iter().any(is_list).then_some(kind);
+            let merge = self.records(table, &record, (kind, of_list.is_some()), &needs)?;
+            let target = self.file(table, Some(&record));
             records.push((of_list, Working::start(async move { merge.run(target).await })));
         }
         let (archive, target) = (self.archive.clone(), self.file(Table::Cutouts, None));
@@ -177,13 +180,25 @@ impl Group<'_> {
         Ok(files)
     }
 
-    fn records(&self, table: Table, record: &str, kind: RecordKind, needs: &needs::Needs) -> Result<records::Merge> {
+    fn records(
+        &self,
+        table: Table,
+        record: &str,
+        (kind, is_list): (RecordKind, bool),
+        needs: &needs::Needs,
+    ) -> Result<records::Merge> {
         let of_record = |input: &Input| {
             let own = |file: &&Arc<DataFile>| file.table == table && file.record.as_deref() == Some(record);
             input.records.iter().find(own).cloned()
         };
         let node = record_node(self.schema, record);
         let node = node.ok_or_else(|| StorageError::damaged(format!("{} has no {record}", self.schema.label())))?;
+        // Rows that packets point to are those of their lists, and not of triggers that have a file of their own.
+        let needed = match (is_list, kind) {
+            (false, _) => Vec::new(),
+            (true, RecordKind::History) => needs.history.clone(),
+            (true, RecordKind::Forced) => needs.forced.clone(),
+        };
         Ok(records::Merge {
             archive: self.archive.clone(),
             snapshot: self.snapshot.clone(),
@@ -192,10 +207,7 @@ impl Group<'_> {
             files: self.inputs.iter().map(of_record).collect(),
             anchors: Arc::clone(self.anchors),
             tile: self.tile.clone(),
-            needed: match kind {
-                RecordKind::History => needs.history.clone(),
-                RecordKind::Forced => needs.forced.clone(),
-            },
+            needed,
             repeat: true,
             without: self.without.clone(),
         })

@@ -30,9 +30,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use mend::Mend;
-pub(crate) use merge::commit;
 pub(crate) use output::Output;
 pub use plain::Plain;
+pub(crate) use plain::stamped_rows as stamped;
 pub use policy::{Level, Policy, Task};
 pub(crate) use proof::check as prove;
 pub(crate) use records::Triggers;

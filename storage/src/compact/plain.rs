@@ -200,6 +200,14 @@ fn alike(batch: &RecordBatch, table: Table) -> Result<RecordBatch> {
     columns.batch()
 }
 
+/// Rows of a file that say which commit brought them, and the first and last of these.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Damaged`] if they were to say it and do not.
+pub(crate) fn stamped_rows(batch: &RecordBatch, file: &DataFile) -> Result<(RecordBatch, Option<(u64, u64)>)> {
+    Ok((stamped(batch, &Commits::of(batch, file)?)?, Some(file.span())))
+}
+
 /// Rows that say which commit brought them, in their last column.
 fn stamped(batch: &RecordBatch, commits: &Commits) -> Result<RecordBatch> {
     let stamps: Int64Array = (0..batch.num_rows()).map(|row| i64::try_from(commits.get(row)).ok()).collect();

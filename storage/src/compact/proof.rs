@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use noctuary_packet::hash::PacketHash;
-use noctuary_packet::id::Id;
 use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::archive::Archive;
@@ -19,8 +18,8 @@ use crate::tables::Table;
 /// Parts of a file that are looked at at the same time.
 const AT_A_TIME: usize = 2;
 
-/// Packets of which only a part is left, by id and revision: the digest of what is left.
-type Left = HashMap<(Id, i32), PacketHash>;
+/// Packets of which only a part is left, by the digest of all of it: the digest of what is left.
+type Left = HashMap<PacketHash, PacketHash>;
 
 /// Puts every packet of the files that an entry adds together again, and of `others` that it changes something for, and
 /// compares its SHA-256. Of packets whose images have been purged, what is left is compared with what was left before.
@@ -39,7 +38,7 @@ pub(crate) async fn check(
     let files: Vec<Arc<DataFile>> = added.chain(others.iter().cloned()).collect();
     let is_purged = |group: &String| snapshot.purged().cutouts.contains_key(group);
     let left = match files.iter().any(|file| file.pieces.iter().any(is_purged)) {
-        true => Arc::new(left_before(archive, snapshot, entry).await?),
+        true => Arc::new(left_before(archive, snapshot, entry, others).await?),
         false => Arc::default(),
     };
     for file in files {
@@ -64,7 +63,7 @@ pub(crate) async fn check(
 fn holds(packet: &StoredPacket, left: &Left) -> Result<()> {
     let as_before = match packet.purged {
         None => packet.is_intact(),
-        Some(_) => left.get(&(packet.alert.clone(), packet.revision)) == Some(&PacketHash::of(&[&packet.datum])),
+        Some(_) => left.get(&packet.hash) == Some(&PacketHash::of(&[&packet.datum])),
     };
     if as_before {
         return Ok(());
@@ -76,14 +75,15 @@ fn holds(packet: &StoredPacket, left: &Left) -> Result<()> {
     )))
 }
 
-/// What is left of packets without images in files that an entry removes.
-async fn left_before(archive: &Archive, snapshot: &Snapshot, entry: &Entry) -> Result<Left> {
+/// What is left of packets without images in files that an entry removes, or changes something for.
+async fn left_before(archive: &Archive, snapshot: &Snapshot, entry: &Entry, others: &[Arc<DataFile>]) -> Result<Left> {
     let mut left = Left::new();
-    let goes = |file: &&Arc<DataFile>| entry.remove.contains(&file.path);
+    let goes =
+        |file: &&Arc<DataFile>| entry.remove.contains(&file.path) || others.iter().any(|other| other.path == file.path);
     for file in snapshot.files(Table::Packets, None).filter(goes) {
         let note = |packet: StoredPacket| {
             if packet.purged.is_some() {
-                left.insert((packet.alert, packet.revision), PacketHash::of(&[&packet.datum]));
+                left.insert(packet.hash, PacketHash::of(&[&packet.datum]));
             }
             Ok(())
         };

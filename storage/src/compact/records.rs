@@ -54,8 +54,8 @@ pub(super) struct Merge {
     pub without: Option<Arc<Triggers>>,
 }
 
-/// Triggers by their object and the digest of what was sent.
-pub(crate) type Triggers = HashSet<(Option<Id>, i32)>;
+/// Triggers by their object, or their place if they have none, and the digest of what was sent.
+pub(crate) type Triggers = HashSet<(Option<Id>, Option<i64>, i32)>;
 
 /// Which row each row of an input has become.
 pub(super) type Moved = Vec<Vec<u32>>;
@@ -185,7 +185,8 @@ impl Merge {
                         // As it was sent, which can be in another way than usual.
                         let sent = own.digests.is_valid(at).then(|| own.digests.value(at));
                         let sent = sent.unwrap_or_else(|| digest(&bytes));
-                        if !self.stays(part.file, row, own.origins.value(at), object.as_ref(), sent) {
+                        let own_place = anchor.filter(|_| object.is_none());
+                        if !self.stays(part.file, row, own.origins.value(at), (object.clone(), own_place, sent)) {
                             continue;
                         }
                         let key = (xxh3_128(&bytes), sent, own.origins.value(at), own.rights.value(at));
@@ -219,10 +220,10 @@ impl Merge {
     }
 
     /// False for what goes with packets that go for good.
-    fn stays(&self, file: u32, row: u32, origin: &str, object: Option<&Id>, sent: i32) -> bool {
+    fn stays(&self, file: u32, row: u32, origin: &str, of: (Option<Id>, Option<i64>, i32)) -> bool {
         let Some(without) = &self.without else { return true };
         let needed = self.needed.get(file as usize).and_then(|rows| rows.get(row as usize));
-        needed == Some(&true) || (origin == TRIGGER && !without.contains(&(object.cloned(), sent)))
+        needed == Some(&true) || (origin == TRIGGER && !without.contains(&of))
     }
 }
 

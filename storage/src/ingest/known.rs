@@ -55,11 +55,17 @@ pub(super) struct Looked {
     pub version: u64,
     /// What the last rollback had undone by then.
     pub rollback: Option<(u64, u64)>,
+    /// How many packets had been purged.
+    pub purged: usize,
 }
 
 impl Looked {
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self { version: snapshot.version(), rollback: snapshot.last_rollback() }
+        Self {
+            version: snapshot.version(),
+            rollback: snapshot.last_rollback(),
+            purged: snapshot.purged().packets.len(),
+        }
     }
 }
 

@@ -291,6 +291,13 @@ impl Run {
                 "the archive has just been rolled back; nothing is lost: start it again to go on from there",
             ));
         }
+        let news = now.purged().packets.iter().skip(seen.purged);
+        if let Some(packet) = news.into_iter().find(|p| ids.get(&p.survey).is_some_and(|ids| ids.contains(&p.alert))) {
+            return Err(StorageError::new(
+                ErrorKind::Conflict,
+                format!("alert {} has just been purged; nothing else is lost: start it again", packet.alert),
+            ));
+        }
         let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (survey, ids) in ids {
             let others = |file: &&Arc<DataFile>| file.span().1 > seen.version && !file.group.starts_with(&self.name);

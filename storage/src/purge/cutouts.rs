@@ -1,12 +1,14 @@
 //! Images of nights that are long past.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use noctuary_packet::time::Night;
 
+use super::Work;
 use super::mark::Mark;
-use super::{PurgeReport, Work};
+use super::pieces::uses;
+use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::log::{Counts, DataFile, Purged};
 use crate::snapshot::Snapshot;
@@ -22,7 +24,7 @@ pub struct CutoutsOrder {
     pub before: Night,
 }
 
-pub(super) fn plan(snapshot: &Snapshot, order: &CutoutsOrder) -> Result<Work> {
+pub(super) async fn plan(archive: &Archive, snapshot: &Snapshot, order: &CutoutsOrder) -> Result<Work> {
     if snapshot.survey(&order.survey).is_none() {
         let known: Vec<String> = snapshot.survey_names().into_iter().collect();
         let known = known.join(", ");
@@ -31,13 +33,14 @@ pub(super) fn plan(snapshot: &Snapshot, order: &CutoutsOrder) -> Result<Work> {
     let nights = nights_of_packets(snapshot);
     let mut work = Work::default();
     let (mut first, mut last) = (i32::MAX, i32::MIN);
-    let mut commit = 0;
-    let mut groups = Vec::new();
+    let mut commit = u64::MAX;
+    let mut groups = BTreeSet::new();
     for file in snapshot.files(Table::Cutouts, Some(&order.survey)) {
         let Some((from, to)) = nights_of(file, &nights).filter(|(_, to)| *to < order.before.0) else { continue };
         (first, last) = (first.min(from), last.max(to));
-        commit = commit.max(file.span().1);
-        groups.push(file.group.clone());
+        // The ledger tells it in every version that has had some of it.
+        commit = commit.min(file.span().0);
+        groups.insert(file.group.clone());
         work.remove.push(file.path.clone());
         work.report.bytes += file.bytes;
     }
@@ -45,12 +48,10 @@ pub(super) fn plan(snapshot: &Snapshot, order: &CutoutsOrder) -> Result<Work> {
         return Ok(work);
     }
     let is_made_of = |file: &&Arc<DataFile>| named(file).iter().any(|group| groups.contains(group));
-    let packets = snapshot.files(Table::Packets, Some(&order.survey)).filter(is_made_of);
-    work.report = PurgeReport {
-        packets: packets.map(|file| snapshot.rows(file)).sum(),
-        files: groups.len() as u64,
-        ..work.report
-    };
+    for file in snapshot.files(Table::Packets, Some(&order.survey)).filter(is_made_of) {
+        uses(archive, file, |_| true, |group, _| work.report.packets += u64::from(groups.contains(group))).await?;
+    }
+    work.report.files = groups.len() as u64;
     let (from, to) = (Night(first), Night(last));
     work.what = format!("cutouts of {}, nights {from} to {to}", order.survey);
     work.marks = vec![Mark {
@@ -61,7 +62,7 @@ pub(super) fn plan(snapshot: &Snapshot, order: &CutoutsOrder) -> Result<Work> {
         commit,
         counts: Counts::default(),
     }];
-    work.purged = Purged { cutouts: groups, ..Purged::default() };
+    work.purged = Purged { cutouts: groups.into_iter().collect(), ..Purged::default() };
     Ok(work)
 }
 

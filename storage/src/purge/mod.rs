@@ -7,17 +7,23 @@ mod cutouts;
 mod mark;
 mod packets;
 mod pieces;
+mod refused;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use noctuary_packet::id::Id;
 
 pub use cutouts::CutoutsOrder;
 pub use packets::PacketsOrder;
 
-use crate::archive::Archive;
-use crate::compact::{commit, prove};
+use crate::archive::{Archive, Commit};
+use crate::compact::prove;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::log::{DataFile, Entry, Purged};
 use crate::snapshot::Snapshot;
+use crate::tables::Table;
 use crate::vacuum::{VacuumOptions, vacuum};
 
 /// What is to be purged.
@@ -38,7 +44,7 @@ pub struct PurgeReport {
     pub files: u64,
     /// Bytes that storage has given back, or would.
     pub bytes: u64,
-    /// The newest version afterwards.
+    /// The version that did it.
     pub version: u64,
 }
 
@@ -48,7 +54,7 @@ struct Work {
     add: Vec<DataFile>,
     remove: Vec<String>,
     /// Files of packets that stay as they are, and are made of something that is written anew.
-    others: Vec<std::sync::Arc<DataFile>>,
+    others: Vec<Arc<DataFile>>,
     marks: Vec<mark::Mark>,
     purged: Purged,
     what: String,
@@ -86,14 +92,17 @@ pub async fn purge(
         }
     };
     if !dry_run {
-        // The clock of files may be a little ahead of ours, or of that of the entry.
-        let options = VacuumOptions {
-            now: now.max(Utc::now()) + TimeDelta::seconds(1),
-            keep: TimeDelta::zero(),
-            ..VacuumOptions::default()
+        let last = archive.snapshot().await?.purged().orders.keys().next_back().copied();
+        // Nothing that writers who were stopped have put may hold on to what must not be kept; whoever is about to
+        // commit such a file begins again. Images that are only old can wait.
+        let grace = match order {
+            Order::Packets(_) => TimeDelta::zero(),
+            Order::Cutouts(_) => VacuumOptions::default().grace,
         };
+        // The clock of files may be a little ahead.
+        let now = now.max(Utc::now()) + TimeDelta::seconds(1);
+        let options = VacuumOptions { now, before: last, grace, ..VacuumOptions::default() };
         report.bytes = vacuum(archive, &options).await?.bytes;
-        report.version = archive.snapshot().await?.version();
     }
     Ok(report)
 }
@@ -108,9 +117,9 @@ async fn once(
 ) -> Result<PurgeReport> {
     let work = match order {
         Order::Packets(order) => packets::plan(archive, snapshot, order, dry_run).await?,
-        Order::Cutouts(order) => cutouts::plan(snapshot, order)?,
+        Order::Cutouts(order) => cutouts::plan(archive, snapshot, order).await?,
     };
-    let Work { add, remove, others, marks, mut purged, what, report } = work;
+    let Work { add, remove, others, marks, mut purged, what, mut report } = work;
     // An order that was stopped when it was committed has still to give back its room.
     if dry_run || remove.is_empty() {
         return Ok(report);
@@ -124,6 +133,30 @@ async fn once(
     }
     prove(archive, snapshot, &entry, &others).await?;
     entry.add.push(mark::put(archive, &marks, &entry.what).await?);
-    commit(archive, snapshot, entry).await?;
+    report.version = commit(archive, snapshot, entry).await?.version();
     Ok(report)
+}
+
+/// Commits, unless something has come meanwhile that the order is about as well.
+async fn commit(archive: &Archive, snapshot: &Snapshot, entry: Entry) -> Result<Snapshot> {
+    let mut base = snapshot.clone();
+    loop {
+        match archive.commit(&base, entry.clone()).await? {
+            Commit::Done(snapshot) => return Ok(snapshot),
+            Commit::Overtaken(newer) => base = newer,
+        }
+        let packets = entry.purged.iter().flat_map(|purged| &purged.packets);
+        let ids: BTreeSet<Id> = packets.map(|packet| packet.alert.clone()).collect();
+        let may_hold = |file: &&Arc<DataFile>| {
+            let range = file.stats.alert.as_ref();
+            file.commit > snapshot.version()
+                && range.is_some_and(|(from, to)| ids.range::<Id, _>(from..=to).next().is_some())
+        };
+        if base.last_rollback() != snapshot.last_rollback() || base.files(Table::Packets, None).any(|f| may_hold(&f)) {
+            return Err(StorageError::new(
+                ErrorKind::Conflict,
+                "others have changed what is to be purged; nothing is lost: give the order again",
+            ));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Date32Type, Int64Type};
+use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 use futures::TryStreamExt;
 use noctuary_packet::apart::{Anatomy, take_apart};
 use noctuary_packet::hash::PacketHash;
@@ -13,7 +13,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::RowSelection;
 
 use super::mark::Mark;
-use super::{PurgeReport, Work, pieces};
+use super::{PurgeReport, Work, pieces, refused};
 use crate::archive::Archive;
 use crate::compact::{Triggers, without};
 use crate::error::{Result, StorageError};
@@ -40,7 +40,11 @@ struct Going {
     row: u32,
     alert: Id,
     object: Option<Id>,
+    /// Its place, if it has no object.
+    place: Option<i64>,
     sha256: String,
+    revision: i32,
+    flagged: bool,
     night: Option<i32>,
     visit: Option<i64>,
     schema: Option<String>,
@@ -53,6 +57,7 @@ pub(super) async fn plan(archive: &Archive, snapshot: &Snapshot, order: &Packets
     for (file, packets) in &going {
         work.report.packets += packets.len() as u64;
         let survey = file.survey.clone().unwrap_or_default();
+        let whole = kept_whole(archive, file).await?;
         for packet in packets {
             work.purged.packets.push(PurgedPacket {
                 survey: survey.clone(),
@@ -61,7 +66,7 @@ pub(super) async fn plan(archive: &Archive, snapshot: &Snapshot, order: &Packets
             });
             // What a rollback had undone is in no ledger.
             if snapshot.visible().shows(packet.commit) {
-                work.marks.push(packet.mark(&survey));
+                work.marks.push(packet.mark(&survey, &whole));
             }
         }
     }
@@ -86,12 +91,22 @@ pub(super) async fn plan(archive: &Archive, snapshot: &Snapshot, order: &Packets
     work.others = given.others;
     for (file, packets) in &going {
         let gone = rows.get(file.path.as_str()).cloned().unwrap_or_default();
-        let triggers = triggers(archive, snapshot, file, packets, &gone).await?;
+        let of: Vec<OfObject> = packets.iter().map(|p| (p.row, (p.object.clone(), p.place))).collect();
+        let mut triggers = triggers_of(archive, snapshot, file, &of).await?;
+        // Another alert may have been caused by the very same record.
+        let stay = stay_with(archive, snapshot, file, &of, &gone).await?;
+        for trigger in triggers_of(archive, snapshot, file, &stay).await? {
+            triggers.remove(&trigger);
+        }
         let rewritten = without(archive, snapshot, file, &gone, triggers).await?;
         work.add.extend(rewritten.add);
         work.remove.extend(rewritten.remove);
     }
     work.others.retain(|file| !work.remove.contains(&file.path));
+    let hashes = work.purged.packets.iter().map(|packet| packet.sha256.as_str()).collect();
+    let refused = refused::without(archive, snapshot, &hashes).await?;
+    work.add.extend(refused.add);
+    work.remove.extend(refused.remove);
     work.report.files = work.remove.len() as u64;
     Ok(work)
 }
@@ -101,19 +116,32 @@ fn nothing(snapshot: &Snapshot, order: &PacketsOrder, work: Work) -> Result<Work
     let known = |id: &String| snapshot.purged().packets.iter().any(|packet| packet.alert.to_string() == **id);
     match order.alerts.iter().find(|id| !known(id)) {
         None => Ok(Work { report: PurgeReport::default(), ..work }),
-        Some(id) => Err(StorageError::not_found(format!("no alert {id} here; nothing has been purged"))),
+        Some(id) => Err(not_here(id)),
     }
 }
 
+fn not_here(id: &str) -> StorageError {
+    StorageError::not_found(format!(
+        "no alert {id} here, and nothing has been purged; what a rollback has undone ends with `noctuary vacuum --keep 0d`"
+    ))
+}
+
 impl Going {
-    fn mark(&self, survey: &str) -> Mark {
+    fn mark(&self, survey: &str, whole: &BTreeSet<u32>) -> Mark {
         Mark {
             survey: survey.to_owned(),
             schema: self.schema.clone(),
             night: self.night,
             visit: self.visit,
             commit: self.commit,
-            counts: Counts { stored: -1, purged: 1, ..Counts::default() },
+            counts: Counts {
+                stored: -1,
+                purged: 1,
+                revisions: -i64::from(self.revision > 0),
+                flagged: -i64::from(self.flagged),
+                inline: -i64::from(whole.contains(&self.row)),
+                ..Counts::default()
+            },
         }
     }
 }
@@ -156,14 +184,15 @@ async fn find(
     }
     let is_known = |id: &String| snapshot.purged().packets.iter().any(|packet| packet.alert.to_string() == **id);
     if let Some(missing) = order.alerts.iter().find(|id| !seen.contains_key(*id) && !is_known(id)) {
-        return Err(StorageError::not_found(format!("no alert {missing} here; nothing has been purged")));
+        return Err(not_here(missing));
     }
     Ok(found)
 }
 
 async fn rows(archive: &Archive, file: &DataFile, wanted: &BTreeSet<Id>) -> Result<Vec<Going>> {
     let builder = archive.rows(file).await?;
-    let columns = ["_alert", "_object", "_sha256", "_night", "_visit", "_schema", COMMIT];
+    let columns =
+        ["_alert", "_object", "_healpix_29", "_revision", "_flags", "_sha256", "_night", "_visit", "_schema", COMMIT];
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     let mut batches = batches(file, builder.with_projection(mask))?;
     let mut going = Vec::new();
@@ -176,6 +205,9 @@ async fn rows(archive: &Archive, file: &DataFile, wanted: &BTreeSet<Id>) -> Resu
         let hashes = column("_sha256")?.as_fixed_size_binary_opt().ok_or_else(|| damaged("_sha256"))?;
         let nights = column("_night")?.as_primitive_opt::<Date32Type>().ok_or_else(|| damaged("_night"))?;
         let visits = column("_visit")?.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged("_visit"))?;
+        let cells = column("_healpix_29")?.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged("_healpix_29"))?;
+        let revisions = column("_revision")?.as_primitive_opt::<Int32Type>().ok_or_else(|| damaged("_revision"))?;
+        let flags = column("_flags")?;
         let schemas = column("_schema")?.as_string_opt::<i32>().ok_or_else(|| damaged("_schema"))?;
         let commits = Commits::of(&batch, file)?;
         for row in (0..batch.num_rows()).filter(|row| wanted.contains(&alerts(*row))) {
@@ -183,7 +215,10 @@ async fn rows(archive: &Archive, file: &DataFile, wanted: &BTreeSet<Id>) -> Resu
             going.push(Going {
                 row: u32::try_from(first + row).map_err(|_| damaged("rows that can be counted"))?,
                 alert: alerts(row),
+                place: (cells.is_valid(row) && objects(row).is_none()).then(|| cells.value(row)),
                 object: objects(row),
+                revision: revisions.value(row),
+                flagged: flags.is_valid(row),
                 sha256: PacketHash(hash).to_hex(),
                 night: nights.is_valid(row).then(|| nights.value(row)),
                 visit: visits.is_valid(row).then(|| visits.value(row)),
@@ -196,31 +231,87 @@ async fn rows(archive: &Archive, file: &DataFile, wanted: &BTreeSet<Id>) -> Resu
     Ok(going)
 }
 
-/// The triggers of packets that go.
-async fn triggers(
+/// Rows of packets that are kept whole.
+async fn kept_whole(archive: &Archive, file: &DataFile) -> Result<BTreeSet<u32>> {
+    let builder = archive.rows(file).await?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_holes"]);
+    let mut batches = batches(file, builder.with_projection(mask))?;
+    let mut whole = BTreeSet::new();
+    let mut first = 0;
+    while let Some(batch) = batches.try_next().await? {
+        let holes = batch.column(0);
+        whole.extend(
+            (0..holes.len()).filter(|row| holes.is_null(*row)).filter_map(|row| u32::try_from(first + row).ok()),
+        );
+        first += batch.num_rows();
+    }
+    Ok(whole)
+}
+
+/// A row of packets, and what tells its object from others: its id, or its place if it has none.
+type OfObject = (u32, (Option<Id>, Option<i64>));
+
+/// Packets of the same objects that stay.
+async fn stay_with(
     archive: &Archive,
     snapshot: &Snapshot,
     file: &Arc<DataFile>,
-    going: &[Going],
-    rows: &BTreeSet<u32>,
+    going: &[OfObject],
+    gone: &BTreeSet<u32>,
+) -> Result<Vec<OfObject>> {
+    let objects: BTreeSet<_> = going.iter().map(|(_, object)| object.clone()).collect();
+    let alerts = snapshot.beside(file, Table::Alerts).next();
+    let alerts = alerts.ok_or_else(|| StorageError::damaged(format!("{} has no file of alerts", file.path)))?;
+    let builder = archive.rows(alerts).await?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["_object", "_healpix_29"]);
+    let mut batches = batches(alerts, builder.with_projection(mask))?;
+    let mut stay = Vec::new();
+    let mut first = 0;
+    while let Some(batch) = batches.try_next().await? {
+        let damaged = |name: &str| StorageError::damaged(format!("{}: no column {name}", alerts.path));
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| damaged(name));
+        let ids = ids_of(column("_object")?).ok_or_else(|| damaged("_object"))?;
+        let cells = column("_healpix_29")?.as_primitive_opt::<Int64Type>().ok_or_else(|| damaged("_healpix_29"))?;
+        for row in 0..batch.num_rows() {
+            let object = ids(row);
+            let place = (cells.is_valid(row) && object.is_none()).then(|| cells.value(row));
+            let number = u32::try_from(first + row).map_err(|_| damaged("rows that can be counted"))?;
+            if !gone.contains(&number) && objects.contains(&(object.clone(), place)) {
+                stay.push((number, (object, place)));
+            }
+        }
+        first += batch.num_rows();
+    }
+    Ok(stay)
+}
+
+/// The triggers of some packets of a file, in the order of their rows.
+async fn triggers_of(
+    archive: &Archive,
+    snapshot: &Snapshot,
+    file: &Arc<DataFile>,
+    of: &[OfObject],
 ) -> Result<Triggers> {
+    if of.is_empty() {
+        return Ok(Triggers::new());
+    }
     let survey = file.survey.as_deref().and_then(|name| snapshot.survey(name));
     let survey = survey.ok_or_else(|| StorageError::damaged(format!("{}: its survey is not known", file.path)))?;
     let all = usize::try_from(file.rows).unwrap_or(usize::MAX);
-    let rows = rows.iter().map(|row| *row as usize..*row as usize + 1);
+    let rows = of.iter().map(|(row, _)| *row as usize..*row as usize + 1);
     let rows = RowSelection::from_consecutive_ranges(rows, all);
     let packets = Packets::of(archive, snapshot, file)?;
     let builder = archive.rows(file).await?.with_batch_size(BATCH_ROWS).with_row_selection(rows);
     let mut batches = batches(file, builder)?;
     let mut triggers = Triggers::new();
-    let mut going = going.iter();
+    let mut of = of.iter();
     while let Some(batch) = batches.try_next().await? {
         for packet in packets.decode_what_is_left(&batch).await? {
             let packet = packet?;
-            let Some(of) = going.next() else { continue };
+            let Some((_, (object, place))) = of.next() else { continue };
             let anatomy = Anatomy::new(survey, &packet.schema);
             if let Some(trigger) = take_apart(&anatomy, &packet.datum)?.trigger {
-                triggers.insert((of.object.clone(), digest(trigger)));
+                triggers.insert((object.clone(), *place, digest(trigger)));
             }
         }
     }

@@ -10,7 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::Int32Type;
 use futures::TryStreamExt;
-use noctuary_packet::apart::Recipe;
+use noctuary_packet::apart::{Recipe, Runs};
 use parquet::arrow::ProjectionMask;
 
 use super::cutouts::named;
@@ -37,6 +37,8 @@ pub(super) struct Given {
 
 /// Rows of pieces by their group.
 type Rows = BTreeMap<String, BTreeSet<u32>>;
+/// Of every row of some groups, whether some packet needs it.
+type Used = BTreeMap<String, Vec<bool>>;
 
 /// Writes the pieces anew that the packets in these rows of files were made of, without what no other packet needs.
 /// Pieces that have not been merged are written anew with their packets, and not here.
@@ -52,36 +54,56 @@ pub(super) async fn give_up(
     let mut gone = Rows::new();
     for file in packets().filter(|file| file.level > 0) {
         if let Some(rows) = going.get(file.path.as_str()) {
-            uses(archive, file, |row| rows.contains(&row), &mut gone).await?;
+            let note = |group: &String, recipe: &Recipe| {
+                gone.entry(group.clone()).or_default().extend(recipe.pieces().flat_map(Runs::rows));
+            };
+            uses(archive, file, |row| rows.contains(&row), note).await?;
+        }
+    }
+    let mut used = Used::new();
+    for group in gone.keys() {
+        if let Some(file) = snapshot.of_group(group, Table::Cutouts).next() {
+            used.insert(group.clone(), vec![false; usize::try_from(file.rows).unwrap_or_default()]);
         }
     }
     let mut given = Given::default();
-    if gone.is_empty() {
-        return Ok(given);
-    }
-    let mut used = Rows::new();
-    for file in packets().filter(|file| named(file).iter().any(|group| gone.contains_key(group))) {
+    for file in packets() {
+        if !named(file).iter().any(|group| used.contains_key(group)) {
+            continue;
+        }
         let rows = going.get(file.path.as_str());
-        uses(archive, file, |row| rows.is_none_or(|rows| !rows.contains(&row)), &mut used).await?;
+        let note = |group: &String, recipe: &Recipe| {
+            let Some(used) = used.get_mut(group) else { return };
+            for row in recipe.pieces().flat_map(Runs::rows) {
+                if let Some(used) = used.get_mut(row as usize) {
+                    *used = true;
+                }
+            }
+        };
+        uses(archive, file, |row| rows.is_none_or(|rows| !rows.contains(&row)), note).await?;
         given.others.push(Arc::clone(file));
     }
-    for (group, rows) in gone {
-        let Some(file) = snapshot.of_group(&group, Table::Cutouts).next() else { continue };
-        let used = used.remove(&group).unwrap_or_default();
-        let empty: BTreeSet<u32> = rows.difference(&used).copied().collect();
-        if empty.is_empty() {
+    for (group, used) in used {
+        let file = snapshot.of_group(&group, Table::Cutouts).next();
+        let (Some(file), Some(rows)) = (file, gone.get(&group)) else { continue };
+        if rows.iter().all(|row| used.get(*row as usize) == Some(&true)) {
             continue;
         }
         given.remove.push(file.path.clone());
-        if !used.is_empty() {
-            given.add.push(rewrite(archive, file, &empty).await?);
+        if used.contains(&true) {
+            given.add.push(rewrite(archive, file, &used).await?);
         }
     }
     Ok(given)
 }
 
-/// Notes the rows of pieces that packets in some rows of a file are made of.
-async fn uses(archive: &Archive, file: &DataFile, wanted: impl Fn(u32) -> bool, used: &mut Rows) -> Result<()> {
+/// Tells of each packet in some rows of a file that has images in which group their pieces are, and how it is made.
+pub(super) async fn uses(
+    archive: &Archive,
+    file: &DataFile,
+    wanted: impl Fn(u32) -> bool,
+    mut note: impl FnMut(&String, &Recipe),
+) -> Result<()> {
     let groups = named(file);
     let builder = archive.rows(file).await?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), ["_holes", PIECES]);
@@ -97,19 +119,18 @@ async fn uses(archive: &Archive, file: &DataFile, wanted: impl Fn(u32) -> bool, 
             }
             let number = numbers.filter(|numbers| numbers.is_valid(at)).map_or(0, |numbers| numbers.value(at));
             let Some(group) = usize::try_from(number).ok().and_then(|number| groups.get(number)) else { continue };
-            let rows = used.entry(group.clone()).or_default();
-            for runs in Recipe::decode(holes.value(at))?.pieces() {
-                rows.extend(runs.rows());
+            let recipe = Recipe::decode(holes.value(at))?;
+            if recipe.pieces().next().is_some() {
+                note(group, &recipe);
             }
         }
         first += batch.num_rows();
     }
-    used.retain(|_, rows| !rows.is_empty());
     Ok(())
 }
 
-/// The same pieces without those in some rows.
-async fn rewrite(archive: &Archive, file: &DataFile, empty: &BTreeSet<u32>) -> Result<DataFile> {
+/// The same pieces without those that nobody needs.
+async fn rewrite(archive: &Archive, file: &DataFile, used: &[bool]) -> Result<DataFile> {
     let name = uuid::Uuid::new_v4().simple().to_string();
     let name = format!("{}-0000", name.get(..12).unwrap_or(&name));
     let path = paths::data(file.table, file.survey.as_deref(), &name, None).to_string();
@@ -119,7 +140,7 @@ async fn rewrite(archive: &Archive, file: &DataFile, empty: &BTreeSet<u32>) -> R
     let mut output: Option<Output> = None;
     let mut first = 0;
     while let Some(batch) = batches.try_next().await? {
-        let left = without(&batch, first, empty)?;
+        let left = only(&batch, used.get(first..).unwrap_or_default())?;
         first += batch.num_rows();
         let output = match &mut output {
             Some(output) => output,
@@ -131,14 +152,10 @@ async fn rewrite(archive: &Archive, file: &DataFile, empty: &BTreeSet<u32>) -> R
     output.end(file.stats.clone()).await
 }
 
-/// A batch whose first row has a number, with nothing but their kind in some of its rows.
-fn without(batch: &RecordBatch, first: usize, empty: &BTreeSet<u32>) -> Result<RecordBatch> {
-    let rows: UInt32Array = (0..batch.num_rows())
-        .map(|row| {
-            let is_empty = u32::try_from(first + row).is_ok_and(|row| empty.contains(&row));
-            u32::try_from(row).ok().filter(|_| !is_empty)
-        })
-        .collect();
+/// A batch with nothing but their kind in rows that are not used.
+fn only(batch: &RecordBatch, used: &[bool]) -> Result<RecordBatch> {
+    let is_used = |row: &u32| used.get(*row as usize) == Some(&true);
+    let rows: UInt32Array = (0..batch.num_rows()).map(|row| u32::try_from(row).ok().filter(is_used)).collect();
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns());
     let left = columns.map(|(field, column)| match field.name().as_str() {

@@ -21,7 +21,7 @@ use crate::support::{assert_verified, commits_of, made, open, try_take};
 pub fn everything() -> VacuumOptions {
     // The clock of files may be a little ahead.
     let now = Utc::now() + TimeDelta::seconds(5);
-    VacuumOptions { now, keep: TimeDelta::zero(), grace: TimeDelta::zero(), dry_run: false }
+    VacuumOptions { now, keep: TimeDelta::zero(), grace: TimeDelta::zero(), before: None, dry_run: false }
 }
 
 pub async fn copy_of(store: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
@@ -34,7 +34,7 @@ pub async fn copy_of(store: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
     copy
 }
 
-async fn objects(store: &Arc<dyn ObjectStore>) -> Vec<String> {
+pub async fn objects(store: &Arc<dyn ObjectStore>) -> Vec<String> {
     let objects: Vec<_> = store.list(None).try_collect().await.unwrap();
     objects.into_iter().map(|o| o.location.to_string()).filter(|path| path.ends_with(".parquet")).collect()
 }

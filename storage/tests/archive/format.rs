@@ -3,9 +3,11 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use chrono::Utc;
 use noctuary_packet::hash::PacketHash;
 use noctuary_storage::log::{FIRST_FORMAT, FORMAT};
 use noctuary_storage::packets::{StoredPacket, find};
+use noctuary_storage::purge::{Order, PacketsOrder, purge};
 use noctuary_storage::{Access, Archive, Location, Table};
 
 use crate::apart::{gzip, whole};
@@ -124,5 +126,8 @@ async fn make_the_archive_of_this_format() {
     archive.roll_back(version).await.unwrap();
     archive.tag("merged", Some(version)).await.unwrap();
     try_take(&archive, vec![made("last", (18..20).map(whole).collect())], &commits_of(40_000)).await.unwrap();
+    // And some of it given up.
+    let order = Order::Packets(PacketsOrder { survey: None, alerts: vec!["19".to_owned(), "13".to_owned()] });
+    purge(&archive, &order, "must not be kept", Utc::now(), false).await.unwrap();
     std::fs::write(kept.join("expected.txt"), told(&archive).await).unwrap();
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::Utc;
+use noctuary_packet::schema::RegistryId;
 use noctuary_packet::time::Night;
 use noctuary_storage::packets::find;
 use noctuary_storage::purge::{CutoutsOrder, Order, PacketsOrder, PurgeReport, purge};
@@ -14,8 +15,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::apart::whole;
 use crate::compact::{many_commits, merge, now};
-use crate::faults::{copy_of, everything};
-use crate::make::{Value, framed, lsst_datum};
+use crate::faults::{copy_of, everything, objects as parquet};
+use crate::make::{LANTERN_MAPPING, Value, framed, lantern, lantern_datum, lsst_datum};
 use crate::seen::{Seen, seen, shown};
 use crate::stores::{End, Wrapped};
 use crate::support::{assert_verified, commits_of, empty, made, open, take_packets, try_take};
@@ -251,6 +252,14 @@ async fn stopped_at_any_write_an_order_can_be_given_again() {
                     None => assert_eq!(snapshot.files(Table::Cutouts, Some("lsst")).count(), 0),
                 }
                 assert!(snapshot.cleared() >= *snapshot.purged().orders.keys().next().unwrap());
+                if wanted.is_some() {
+                    // Nothing lies there that nobody names.
+                    let tables = Table::ALL.iter().flat_map(|table| snapshot.files(*table, None));
+                    let named: BTreeSet<String> = tables.map(|file| file.path.clone()).collect();
+                    for path in parquet(&plain).await {
+                        assert!(named.contains(&path), "{end:?} {n}: {path} is left over");
+                    }
+                }
                 noctuary_storage::vacuum::vacuum(&archive, &everything()).await.unwrap();
                 assert_verified(&archive).await;
                 if !store.has_come() {
@@ -305,4 +314,51 @@ async fn orders_that_make_no_sense_change_nothing() {
     assert_eq!(archive.snapshot().await.unwrap().version(), before);
     // Nothing is that old.
     assert_eq!(give_up(&archive, &cutouts("1990-01-01")).await.unwrap().packets, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_with_a_file_of_its_own_goes_too() {
+    for merged in [false, true] {
+        let archive = many_commits().await;
+        if merged {
+            merge(&archive, &now()).await;
+        }
+        let triggers = async || {
+            let snapshot = archive.snapshot().await.unwrap();
+            let rows = shown(&archive, &snapshot, Table::Sources).await;
+            let of_lantern = rows.into_iter().filter(|row| row.contains_key("plate"));
+            of_lantern.map(|row| (row["when"].clone(), row["_origin"].clone())).collect::<BTreeSet<_>>()
+        };
+        let before = triggers().await;
+        let order = PacketsOrder { survey: Some("lantern".to_owned()), alerts: vec!["one 1".to_owned()] };
+        assert_eq!(give_up(&archive, &Order::Packets(order)).await.unwrap().packets, 1);
+        let after = triggers().await;
+        // Others were seen at the same time: "odd 1" is of the same number.
+        assert_eq!((before.len(), after.len()), (4, 4), "merged {merged}");
+        let order = PacketsOrder { survey: None, alerts: vec!["odd 1".to_owned(), "again".to_owned()] };
+        give_up(&archive, &Order::Packets(order)).await.unwrap();
+        assert_eq!(triggers().await.len(), 3, "merged {merged}");
+        assert_verified(&archive).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quarantine_keeps_nothing_of_it_either() {
+    let archive = empty().await;
+    let packet = framed(7_777, &lantern_datum("late", 3, &[]));
+    let broken = framed(7_777, &lantern_datum("other", 4, &[]));
+    let counts = take_packets(&archive, "unknown", vec![packet.clone(), broken]).await.counts;
+    assert_eq!(counts.quarantined, 2);
+    archive.add_survey(LANTERN_MAPPING).await.unwrap();
+    archive.add_schemas(&[(lantern(), Some(RegistryId(7_777)))]).await.unwrap();
+    noctuary_storage::quarantine::retry(&archive, None, &Default::default()).await.unwrap();
+    let order = PacketsOrder { survey: None, alerts: vec!["late".to_owned()] };
+    give_up(&archive, &Order::Packets(order)).await.unwrap();
+    let snapshot = archive.snapshot().await.unwrap();
+    let rows = shown(&archive, &snapshot, Table::Quarantine).await;
+    let kept: Vec<bool> = rows.iter().map(|row| row["packet"].is_empty()).collect();
+    assert_eq!(kept.iter().filter(|empty| **empty).count(), 1, "{rows:?}");
+    assert_verified(&archive).await;
+    merge(&archive, &now()).await;
+    assert_verified(&archive).await;
 }

@@ -49,7 +49,10 @@ pub async fn seen(archive: &Archive, snapshot: &Snapshot) -> Seen {
     }
     for table in [Table::Ledger, Table::Quarantine] {
         let rows = shown(archive, snapshot, table).await;
-        seen.told.extend(rows.into_iter().map(|row| format!("{table} {row:?}")));
+        seen.told.extend(rows.into_iter().map(|mut row| {
+            row.retain(|_, value| !value.is_empty());
+            format!("{table} {row:?}")
+        }));
     }
     seen.told.sort();
     seen
