@@ -15,9 +15,10 @@ use noctuary_packet::Columns;
 use noctuary_packet::schema::Schema;
 use noctuary_packet::survey::{Survey, TimeForm, TimeScale};
 use noctuary_packet::time::MjdTai;
+use noctuary_storage::index::OwnColumns;
 use noctuary_storage::tables::COMMIT;
 
-use crate::sky::{CONE, Cap, SEPARATION};
+use crate::sky::{ANGULAR_DISTANCE, CONE, Cap};
 
 /// A column of which files know their least and greatest values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,6 +144,23 @@ impl KeyNames {
         Self { paths }
     }
 
+    /// The columns of records that say of what object and where they are. What they say of the object need not be what
+    /// the alert said that brought them.
+    pub(crate) fn of_records(own: &OwnColumns, leaf: impl Fn(&str) -> Option<DataType>) -> Self {
+        let mut paths = BTreeMap::new();
+        for (key, name) in [(Key::Object, &own.object), (Key::Ra, &own.ra), (Key::Dec, &own.dec)] {
+            let Some(name) = name else { continue };
+            let fits = match (key, leaf(name)) {
+                (Key::Object, Some(kind)) => matches!(kind, DataType::Int64 | DataType::Int32 | DataType::Utf8),
+                (_, kind) => matches!(kind, Some(DataType::Float64 | DataType::Float32)),
+            };
+            if fits {
+                paths.insert(name.clone(), (key, Relation::SameUnlessNull));
+            }
+        }
+        Self { paths }
+    }
+
     /// The key that an expression stands for.
     fn key(&self, expr: &Expr) -> Option<(Key, Relation)> {
         if let Some(key) = own_key(expr) {
@@ -203,7 +221,7 @@ impl KeyNames {
                     } else if let (Some(own), Some(value), Some(op)) = (self.key(right), value(left), op.swap()) {
                         compare(own, op, value)
                     } else {
-                        self.separation(left, *op, right)
+                        self.angular_distance(left, *op, right)
                     }
                 }
             },
@@ -223,8 +241,8 @@ impl KeyNames {
         }
     }
 
-    /// [`SEPARATION`] that is less than a constant.
-    fn separation(&self, left: &Expr, op: Operator, right: &Expr) -> Condition {
+    /// [`ANGULAR_DISTANCE`] that is less than a constant.
+    fn angular_distance(&self, left: &Expr, op: Operator, right: &Expr) -> Condition {
         let (function, op, limit) = match (left, right) {
             (Expr::ScalarFunction(f), limit) => (f, op, limit),
             (limit, Expr::ScalarFunction(f)) => match op.swap() {
@@ -233,7 +251,7 @@ impl KeyNames {
             },
             _ => return Condition::Unknown,
         };
-        if function.name() != SEPARATION || !matches!(op, Operator::Lt | Operator::LtEq) {
+        if function.name() != ANGULAR_DISTANCE || !matches!(op, Operator::Lt | Operator::LtEq) {
             return Condition::Unknown;
         }
         let [ra, dec, ra0, dec0] = function.args.as_slice() else { return Condition::Unknown };

@@ -14,7 +14,7 @@ use datafusion::functions::core::getfield::GetFieldFunc;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
-use crate::sky::{CONE, SEPARATION};
+use crate::sky::{ANGULAR_DISTANCE, CONE};
 
 /// The conditions that can be decided early, each with the names of the columns that it uses: those that ask for none
 /// of the lists that are `apart`.
@@ -82,7 +82,7 @@ fn cannot_fail(expr: &Expr, schema: &DFSchema) -> bool {
                 | Operator::Or
         ),
         Expr::ScalarFunction(function) => {
-            function.func.inner().is::<GetFieldFunc>() || [CONE, SEPARATION].contains(&function.name())
+            function.func.inner().is::<GetFieldFunc>() || [CONE, ANGULAR_DISTANCE].contains(&function.name())
         }
         // Every number has a double near it, and smaller whole numbers are larger ones too.
         Expr::Cast(Cast { expr, field }) => match (expr.get_type(schema), field.data_type()) {

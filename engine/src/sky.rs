@@ -1,11 +1,13 @@
 //! Circles on the sky, and what ranges of right ascension and declination they can touch.
 
+use noctuary_storage::index::Circle;
+
 /// The function of SQL that is true inside of a circle: of right ascension and declination, those of the middle, and
 /// the radius, edge included. Conditions with it choose files.
 pub const CONE: &str = "cone";
 /// The function of SQL that gives the angle between two points, of right ascension and declination of both. Where it is
 /// less than something it chooses files too.
-pub const SEPARATION: &str = "separation";
+pub const ANGULAR_DISTANCE: &str = "angular_distance";
 
 /// A circle on the sky, all in degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,6 +25,11 @@ impl Cap {
     pub(crate) fn new(ra: f64, dec: f64, radius: f64) -> Option<Self> {
         let sound = ra.is_finite() && radius.is_finite() && (-90.0..=90.0).contains(&dec) && radius >= 0.0;
         sound.then(|| Self { ra: ra.rem_euclid(360.0), dec, radius: radius + SLACK })
+    }
+
+    /// The same for an index.
+    pub(crate) fn circle(&self) -> Circle {
+        Circle { ra: self.ra, dec: self.dec, radius: self.radius }
     }
 
     /// The declinations it reaches.

@@ -23,6 +23,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use noctuary_packet::apart::RecordKind;
+use noctuary_storage::index::{OwnColumns, Rows};
 use noctuary_storage::log::DataFile;
 use noctuary_storage::tables::{COMMIT, IdTypes, RIGHTS, alert_lists, runs_column};
 use noctuary_storage::{Access, Shown, Snapshot, Table};
@@ -40,6 +41,7 @@ use crate::copies::Copies;
 use crate::early;
 use crate::guard::Guard;
 use crate::hints::hint;
+use crate::lookup;
 use crate::merge::{Kind, Place};
 use crate::pruning::may_match;
 use crate::reader::Readers;
@@ -58,6 +60,8 @@ pub(crate) struct FileTable {
     readers: Arc<Readers>,
     adapters: Arc<dyn PhysicalExprAdapterFactory>,
     keys: Arc<KeyNames>,
+    /// Columns of records that an index speaks of.
+    own: Arc<KeyNames>,
     ids: Option<IdTypes>,
     /// Lists that files hold apart.
     apart: Arc<[Arc<Apart>]>,
@@ -105,12 +109,14 @@ impl FileTable {
         let (files, labels) = visible(snapshot, files(snapshot, columns.table, alerts), access);
         let adapters = Arc::new(AdapterFactory::exact(Arc::new(columns.places.clone())));
         let copies = (columns.table != Table::Objects).then(|| Arc::new(Copies::new(snapshot, access)));
+        let own = KeyNames::of_records(&OwnColumns::of(&alerts.survey), |path| leaf(&columns.places, path));
         let plain = Self::plain(snapshot, columns.file_schema(alerts.ids), files, readers);
         // DataFusion asks no adapter where a file has the very columns of its table, and NaN would show: so the table
         // has one that no file has.
         let hidden = Fields::from(vec![Field::new("_exact", DataType::Boolean, true)]);
         let read = read_schema(&plain.schema, &hidden, plain.stamped);
-        Self { read, hidden, adapters, ids: Some(alerts.ids), labels, copies, prune, ..plain }
+        let own = Arc::new(own);
+        Self { read, hidden, adapters, ids: Some(alerts.ids), labels, copies, own, prune, ..plain }
     }
 
     /// A table that belongs to no survey, for readers from whom nothing is hidden.
@@ -132,6 +138,7 @@ impl FileTable {
             readers,
             adapters: Arc::new(AdapterFactory::new(Arc::default())),
             keys: Arc::default(),
+            own: Arc::default(),
             ids: None,
             apart: Arc::default(),
             lengths: BTreeSet::new(),
@@ -163,6 +170,21 @@ impl FileTable {
         if self.prune { filters.iter().map(|f| self.keys.condition(f)).collect() } else { Vec::new() }
     }
 
+    /// By file the rows that can be what a question asks for, where an index tells.
+    async fn asked(&self, filters: &[Expr], files: &[(usize, &Arc<DataFile>)]) -> Result<Option<Vec<Rows>>> {
+        // Only records have one; what is not to be pruned is not looked up either.
+        if !self.prune || self.copies.is_none() {
+            return Ok(None);
+        }
+        let conditions: Vec<Condition> = filters.iter().map(|filter| self.own.condition(filter)).collect();
+        let wanted = lookup::wanted(&conditions);
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let numbers: Vec<usize> = files.iter().map(|(number, _)| *number).collect();
+        lookup::rows(&self.readers, &self.snapshot, &self.files, &numbers, &wanted).await.map(Some)
+    }
+
     /// The lists among these columns that are to be put together.
     fn wanted(&self, columns: &Schema) -> Vec<Wanted> {
         let wanted = |(column, field): (usize, &FieldRef)| {
@@ -191,12 +213,11 @@ impl FileTable {
         if self.labels.is_some() {
             columns.push(all.index_of(RIGHTS)?);
         }
-        let whole = files.iter().all(|(number, file)| {
-            self.snapshot.visible().of(file) == Shown::All && shown.get(*number).is_none_or(Option::is_none)
-        });
+        let visible = files.iter().all(|(_, file)| self.snapshot.visible().of(file) == Shown::All);
+        let whole = visible && files.iter().all(|(number, _)| shown.get(*number).is_none_or(Option::is_none));
         let width = columns.len();
         let commit = all.index_of(COMMIT)?;
-        let told = self.stamped && (columns.contains(&commit) || !whole);
+        let told = self.stamped && (columns.contains(&commit) || !visible);
         if told {
             if !columns.contains(&commit) {
                 columns.push(commit);
@@ -331,8 +352,12 @@ impl TableProvider for FileTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let conditions = self.conditions(filters);
-        let files: Vec<(usize, &Arc<DataFile>)> =
+        let mut files: Vec<(usize, &Arc<DataFile>)> =
             self.files.iter().enumerate().filter(|(_, f)| may_match(&conditions, f)).collect();
+        let asked = self.asked(filters, &files).await?;
+        if let Some(asked) = &asked {
+            files.retain(|(number, _)| asked.get(*number).is_none_or(|rows| !rows.is_empty()));
+        }
         let shown = match projection {
             Some(columns) => Arc::new(self.schema.project(columns)?),
             None => Arc::clone(&self.schema),
@@ -343,9 +368,20 @@ impl TableProvider for FileTable {
         let all = self.read.table_schema();
         let place = |name: &str| all.index_of(name);
         let rows = match &self.copies {
-            Some(copies) => copies.shown(&self.readers, &self.files, &conditions).await?,
+            Some(copies) => copies.shown(&self.readers, &self.files, asked.as_deref()).await?,
             None => Arc::default(),
         };
+        let rows: Vec<Option<RowSelection>> = self
+            .files
+            .iter()
+            .enumerate()
+            .map(|(number, file)| {
+                let asked = asked.as_ref().and_then(|asked| asked.get(number));
+                lookup::selection(file, asked, rows.get(number).and_then(Option::as_ref))
+            })
+            .collect();
+        // What statistics would tell of rows and pages is told already.
+        let conditions = if asked.is_some() { Vec::new() } else { conditions };
         let mut columns = shown.fields().iter().map(|f| place(f.name())).collect::<Result<Vec<_>, _>>()?;
         let lists = self.wanted(&shown);
         if lists.is_empty() {

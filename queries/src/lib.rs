@@ -14,23 +14,58 @@
 use datafusion::prelude::SessionContext;
 
 mod catalogue;
+mod define;
+mod features;
+mod flux;
 pub mod lightcurve;
 mod sky;
+mod time;
 
 pub use catalogue::{Entry, catalogue, named};
 
-/// Registers the functions of the sky with a context, for [`noctuary_engine::EngineOptions::extend`].
+/// Registers the functions with a context, for [`noctuary_engine::EngineOptions::extend`].
 ///
-/// | function | gives |
-/// |---|---|
-/// | `cone(ra, dec, ra0, dec0, radius)` | true within `radius` of a point, its edge included |
-/// | `separation(ra1, dec1, ra2, dec2)` | angle between two points, 0 to 180 |
-/// | `healpix(ra, dec, order)` | HEALPix cell, NESTED, order 0 to 29 |
-/// | `arcsec(x)`, `arcmin(x)` | `x` seconds or minutes of arc in degrees |
-///
-/// Where an argument is null, infinite or not a number the result is null.
+/// They are those of the sky, of time and of flux; `docs/functions.md` lists them with units and ranges. Where an
+/// argument is null, infinite, not a number or out of range the result is null; where it is written into the question
+/// and can never be right, the question is refused. Aggregate functions over light curves are in `docs/features.md`.
 pub fn register(context: &SessionContext) {
-    for function in sky::functions() {
-        context.register_udf(function);
+    for definition in definitions() {
+        context.register_udf(definition.function());
+    }
+    for feature in features::functions() {
+        context.register_udaf(feature);
+    }
+}
+
+fn definitions() -> impl Iterator<Item = &'static define::Definition> {
+    [sky::FUNCTIONS, time::FUNCTIONS, flux::FUNCTIONS].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every function stands in the list for users in all its forms, and the list has no other.
+    #[test]
+    fn the_list_of_functions_is_complete() {
+        let listed = include_str!("../../docs/functions.md");
+        let calls: BTreeSet<_> =
+            listed.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(call, _)| call).collect();
+        let defined: BTreeSet<_> = definitions().flat_map(define::Definition::usages).collect();
+        assert_eq!(calls, defined.iter().map(String::as_str).collect());
+        for alias in definitions().filter_map(|definition| definition.alias) {
+            assert!(listed.contains(&format!("`{alias}`")), "{alias}");
+        }
+    }
+
+    #[test]
+    fn names_are_given_once() {
+        let names = definitions().flat_map(|definition| std::iter::once(definition.name).chain(definition.alias));
+        let mut seen = BTreeSet::new();
+        for name in names {
+            assert!(seen.insert(name), "{name}");
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! the same if they are of one object, were the same in their packets (trigger, history, forced) and had the same bytes:
 //! the same first whole number and first double, and the same digest, of 32 bits, of all of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -24,6 +24,7 @@ use crate::access::Access;
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::footers::batches;
+use crate::index::Rows;
 use crate::log::DataFile;
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, DIGEST, RIGHTS, Table};
@@ -35,8 +36,8 @@ const AT_A_TIME: u64 = 4 << 20;
 /// Which copy is shown: the smallest.
 type Rank = (usize, u64, usize, usize);
 
-/// The rows of files of one table that are shown to a reader, by file; `None` where all are. If `objects` are given,
-/// only their rows are looked at, and all others count as shown.
+/// The rows of files of one table that are shown to a reader, by file; `None` where all are. If rows are `asked` for, by
+/// file, only these are looked at, and all others count as shown: of a record that is asked for every copy must be.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -45,24 +46,21 @@ pub async fn shown(
     snapshot: &Snapshot,
     files: &[Arc<DataFile>],
     access: &Access,
-    objects: Option<&BTreeSet<Id>>,
+    asked: Option<&[Rows]>,
 ) -> Result<Vec<Option<RowSelection>>> {
     let mut hidden: Vec<Option<Vec<bool>>> = files.iter().map(|_| None).collect();
-    let may_hold = |file: &DataFile| {
-        let range = file.stats.object.as_ref();
-        objects.zip(range).is_none_or(|(wanted, (from, to))| wanted.range(from..=to).next().is_some())
-    };
-    let looked_at = |at: &usize| may_repeat(snapshot, &files[*at]) && may_hold(&files[*at]);
+    let rows_of = |at: usize| asked.and_then(|asked| asked.get(at));
+    let looked_at = |at: &usize| may_repeat(snapshot, &files[*at]) && rows_of(*at).is_none_or(|rows| !rows.is_empty());
     let repeated: Vec<usize> = (0..files.len()).filter(looked_at).collect();
     // What one file repeats it has under several labels.
     if repeated.len() > 1 || repeated.iter().any(|at| files[*at].stats.rights.len() > 1) {
-        let rows: u64 = repeated.iter().map(|at| files[*at].rows).sum();
-        let parts = if objects.is_some() { 1 } else { rows.div_ceil(AT_A_TIME).max(1) };
+        let count = |at: &usize| rows_of(*at).map_or(files[*at].rows, |rows| rows.iter().map(|r| r.len() as u64).sum());
+        let parts = repeated.iter().map(count).sum::<u64>().div_ceil(AT_A_TIME).max(1);
         for part in 0..parts {
             let mut best: HashMap<u128, Rank> = HashMap::new();
             for at in &repeated {
-                let wanted = Wanted { snapshot, access, objects, part: u128::from(part), parts: u128::from(parts) };
-                wanted.look(archive, &files[*at], *at, &mut best, &mut hidden).await?;
+                let wanted = Wanted { snapshot, access, part: u128::from(part), parts: u128::from(parts) };
+                wanted.look(archive, &files[*at], rows_of(*at), *at, &mut best, &mut hidden).await?;
             }
         }
     }
@@ -112,7 +110,6 @@ fn may_repeat(snapshot: &Snapshot, file: &DataFile) -> bool {
 struct Wanted<'a> {
     snapshot: &'a Snapshot,
     access: &'a Access,
-    objects: Option<&'a BTreeSet<Id>>,
     /// Of records, those whose key leaves this when divided by the number of parts.
     part: u128,
     parts: u128,
@@ -123,6 +120,7 @@ impl Wanted<'_> {
         &self,
         archive: &Archive,
         file: &Arc<DataFile>,
+        asked: Option<&Rows>,
         number: usize,
         best: &mut HashMap<u128, Rank>,
         hidden: &mut [Option<Vec<bool>>],
@@ -134,8 +132,15 @@ impl Wanted<'_> {
         let own = own_columns(builder.parquet_schema());
         let wanted = ["_object", "_anchor", "_origin", RIGHTS, DIGEST, COMMIT].into_iter();
         let mask = ProjectionMask::columns(builder.parquet_schema(), wanted.chain(own.iter().map(String::as_str)));
-        let mut batches = batches(file, builder.with_projection(mask))?;
-        let mut first = 0;
+        let mut builder = builder.with_projection(mask);
+        let all = u32::try_from(file.rows).unwrap_or(u32::MAX);
+        let whole: Rows = std::iter::once(0..all).collect();
+        if let Some(rows) = asked {
+            let ranges = rows.iter().map(|rows| rows.start as usize..rows.end as usize);
+            builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, all as usize));
+        }
+        let mut numbers = asked.unwrap_or(&whole).iter().cloned().flatten();
+        let mut batches = batches(file, builder)?;
         let mut key = Vec::new();
         while let Some(batch) = batches.try_next().await? {
             let damaged = |name: &str| StorageError::damaged(format!("{}: no column {name}", file.path));
@@ -150,12 +155,11 @@ impl Wanted<'_> {
                 return Ok(());
             };
             let own: Vec<&ArrayRef> = own.iter().filter_map(|name| batch.column_by_name(name)).collect();
-            for row in 0..batch.num_rows() {
+            for (row, place) in (0..batch.num_rows()).zip(numbers.by_ref()) {
                 let label = labels.is_valid(row).then(|| labels.value(row));
                 let (object, commit) = (objects(row), commits.get(row));
-                let is_wanted = self.objects.is_none_or(|wanted| object.as_ref().is_some_and(|o| wanted.contains(o)));
                 let is_seen = self.access.allows(label) && self.snapshot.visible().shows(commit);
-                if digests.is_null(row) || !is_wanted || !is_seen {
+                if digests.is_null(row) || !is_seen {
                     continue;
                 }
                 key.clear();
@@ -175,7 +179,7 @@ impl Wanted<'_> {
                     continue;
                 }
                 let rank = label.and_then(|label| ranks.get(label)).copied().unwrap_or(usize::MAX);
-                let own = (rank, commit, number, first + row);
+                let own = (rank, commit, number, place as usize);
                 let known = best.entry(key).or_insert(own);
                 if *known == own {
                     continue;
@@ -191,7 +195,6 @@ impl Wanted<'_> {
                     hidden[row] = true;
                 }
             }
-            first += batch.num_rows();
         }
         Ok(())
     }

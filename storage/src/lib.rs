@@ -13,6 +13,7 @@ pub mod delta;
 pub mod error;
 mod files;
 pub mod footers;
+pub mod index;
 pub mod ingest;
 pub mod load;
 pub mod location;

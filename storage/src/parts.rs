@@ -118,7 +118,7 @@ pub(crate) struct Parts {
 /// Pieces of a group in memory.
 #[derive(Debug)]
 enum Images {
-    There(Pieces, RowMap),
+    There(Box<Pieces>, RowMap),
     Missing,
     Purged(u64),
 }
@@ -161,7 +161,8 @@ impl Parts {
                 }
             });
             let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(Images::Missing) };
-            Ok(Images::There(Pieces::of(&batch).ok_or_else(|| not_pieces(&file.path))?, rows))
+            let pieces = Pieces::of(&batch).ok_or_else(|| not_pieces(&file.path))?;
+            Ok(Images::There(Box::new(pieces), rows))
         });
         let (history, forced, pieces) = futures::try_join!(
             records(files.history.as_ref(), RecordKind::History),
@@ -190,7 +191,8 @@ impl Parts {
         let pieces = cutouts.map(|bytes| {
             let batch = read_bytes(Table::Cutouts, bytes)?;
             let rows = RowMap::all(batch.num_rows());
-            Ok::<_, StorageError>(Images::There(Pieces::of(&batch).ok_or_else(|| not_pieces("cutouts"))?, rows))
+            let pieces = Pieces::of(&batch).ok_or_else(|| not_pieces("cutouts"))?;
+            Ok::<_, StorageError>(Images::There(Box::new(pieces), rows))
         });
         Ok(Self {
             history: records(history, RecordKind::History)?,

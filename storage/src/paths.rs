@@ -14,6 +14,8 @@ pub const SCHEMAS: &str = "_schemas";
 pub const SURVEYS: &str = "_surveys";
 /// Folder of headers of containers.
 pub const HEADERS: &str = "_headers";
+/// Folder of indices, which are made anew where they are missing.
+pub const INDEX: &str = "_index";
 
 /// Digits of a version in a name, so that names sort as versions do.
 const DIGITS: usize = 12;
@@ -69,6 +71,12 @@ pub fn data(table: Table, survey: Option<&str>, group: &str, record: Option<&str
         Some(record) => Path::from(format!("{folder}/{group}-{record}.parquet")),
         None => Path::from(format!("{folder}/{group}.parquet")),
     }
+}
+
+/// `_index/sources/lsst/RUN-0003.parquet`: what is known of the rows of a file.
+#[must_use]
+pub fn index(file: &str) -> Path {
+    Path::from(format!("{INDEX}/{file}"))
 }
 
 /// `alerts/lsst`: the folder of a table's files.

@@ -12,12 +12,12 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::archive::{Archive, Commit};
-use crate::delta;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::log::{Cleared, Entry};
 use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
+use crate::{delta, index};
 
 /// What to give up.
 #[derive(Debug, Clone)]
@@ -98,6 +98,7 @@ pub async fn vacuum(archive: &Archive, options: &VacuumOptions) -> Result<Vacuum
         }
     }
     if !options.dry_run {
+        index::remove_dead(archive, &archive.snapshot().await?).await?;
         delta::thin(archive, options.now - options.keep).await?;
     }
     Ok(VacuumReport {

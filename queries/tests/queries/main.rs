@@ -6,10 +6,12 @@
 #[allow(dead_code, reason = "the makers are shared with the archive's own tests")]
 mod make;
 
+mod features;
 mod filters;
 mod functions;
 mod lightcurve;
 mod lists;
+mod lookups;
 mod plain;
 #[path = "../../../storage/packet/tests/packet/sent.rs"]
 #[allow(dead_code, reason = "the reader of real packets is shared with the tests of packets")]

@@ -16,7 +16,6 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuil
 use tokio::sync::Mutex;
 
 use crate::as_of::AsOf;
-use crate::delta;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::{Footers, ParquetFile, columns};
 use crate::location::Location;
@@ -25,9 +24,12 @@ use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::visible::{Visible, shown_rows};
+use crate::{delta, index};
 
 /// Memory for footers of Parquet files.
 const FOOTER_BYTES: u64 = 256 << 20;
+/// Memory for indices of rows: those of a hundred million rows, about.
+const INDEX_BYTES: u64 = 256 << 20;
 /// Headers of containers kept in memory; surveys have a handful.
 const HEADERS: u64 = 256;
 /// Files of which it is remembered how much of them some version shows.
@@ -44,6 +46,7 @@ pub struct Archive {
     parts: Cache<(String, Visible), Arc<BTreeMap<String, u64>>>,
     newest: Arc<Mutex<Option<Snapshot>>>,
     published: delta::Memory,
+    indices: index::Indices,
 }
 
 /// How a commit ended.
@@ -113,6 +116,7 @@ impl Archive {
             parts: Cache::new(PARTS),
             newest: Arc::default(),
             published: Arc::default(),
+            indices: index::indices(INDEX_BYTES),
         }
     }
 
@@ -137,6 +141,11 @@ impl Archive {
     /// What is known of the tables that are published for other engines.
     pub(crate) fn published(&self) -> &delta::Memory {
         &self.published
+    }
+
+    /// The indices that are kept in memory.
+    pub(crate) fn indices(&self) -> &index::Indices {
+        &self.indices
     }
 
     /// A reader of one of the archive's Parquet files.

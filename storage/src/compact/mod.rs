@@ -40,6 +40,7 @@ pub(crate) use rewrite::without;
 
 use crate::archive::Archive;
 use crate::error::{ErrorKind, Result, StorageError};
+use crate::index;
 use crate::log::DataFile;
 use crate::meter::Meter;
 use crate::snapshot::Snapshot;
@@ -142,6 +143,7 @@ pub async fn compact(archive: &Archive, policy: &Policy, meter: &Meter) -> Resul
         snapshot = merge_one(archive, snapshot, &one, &mut report).await?;
         meter.did(one.bytes());
     }
+    index::put_missing(archive, &snapshot).await?;
     report.version = snapshot.version();
     Ok(report)
 }

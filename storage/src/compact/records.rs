@@ -21,6 +21,7 @@ use super::stats::count;
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::footers::batches;
+use crate::index::{self, Builder, OwnColumns};
 use crate::ingest::{TRIGGER, digest};
 use crate::log::{DataFile, FileStats};
 use crate::packets::ids_of;
@@ -83,6 +84,8 @@ impl Merge {
             .collect();
         let units = self.units().await?;
         let mut output: Option<Output> = None;
+        let own = self.own_columns(&target);
+        let mut index = own.clone().map(Builder::new);
         let mut stats = Stats::default();
         let mut at = 0;
         while at < units.len() {
@@ -94,6 +97,9 @@ impl Merge {
             }
             let Some(batch) = self.strip(&units[from..at], &mut moved, stats.rows).await? else { continue };
             stats.take(&batch)?;
+            if let Some(index) = &mut index {
+                index.push(&batch)?;
+            }
             let output = match &mut output {
                 Some(output) => output,
                 None => output.insert(Output::begin(self.archive.store(), target.clone(), &batch.schema())?),
@@ -102,8 +108,20 @@ impl Merge {
         }
         let Some(output) = output else { return Ok((None, moved)) };
         let commits = stats.commits;
-        let file = output.end(stats.told()).await?;
-        Ok((Some(DataFile { commits, ..file }), moved))
+        let file = DataFile { commits, ..output.end(stats.told()).await? };
+        if let (Some(own), Some(index)) = (own, index)
+            && let Err(e) = index::put(&self.archive, &file, &own, &index.finish()).await
+        {
+            // It only saves time, and is made anew where it is missing.
+            tracing::warn!("no index of {}: {e}", file.path);
+        }
+        Ok((Some(file), moved))
+    }
+
+    /// The columns that an index of the file speaks of, if it is to have one.
+    fn own_columns(&self, target: &DataFile) -> Option<OwnColumns> {
+        let survey = target.survey.as_deref().and_then(|name| self.snapshot.survey(name))?;
+        index::has_index(target.table).then(|| OwnColumns::of(survey))
     }
 
     /// The rows of the tile by object, in the order of the sky.

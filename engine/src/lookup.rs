@@ -1,0 +1,203 @@
+//! Which rows of files of records a question can want, by the objects and places that it names.
+//!
+//! Records lie in the order of the sky, and an index says of each file where its objects are. A question for some
+//! objects or for a circle reads the rows that these can be in and no others; what it asks is tested on them as always.
+
+use std::sync::Arc;
+
+use datafusion::error::{DataFusionError, Result};
+use futures::{StreamExt, TryStreamExt, stream};
+use noctuary_packet::id::Id;
+use noctuary_storage::Snapshot;
+use noctuary_storage::index::{By, Circle, RowIndex, Rows};
+use noctuary_storage::log::DataFile;
+use parquet::arrow::arrow_reader::RowSelection;
+
+use crate::conditions::{Condition, Key, Relation, Value};
+use crate::reader::Readers;
+
+/// Something that rows must be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Wanted {
+    /// Of one of these objects.
+    Objects(By, Vec<Id>),
+    /// In a circle.
+    Within(Circle),
+}
+
+/// What the conditions of a question, all of which must hold, say of objects and places.
+pub(crate) fn wanted(conditions: &[Condition]) -> Vec<Wanted> {
+    let mut all = Vec::new();
+    for condition in conditions {
+        note(condition, &mut all);
+    }
+    all
+}
+
+fn note(condition: &Condition, all: &mut Vec<Wanted>) {
+    match condition {
+        Condition::And(a, b) => {
+            note(a, all);
+            note(b, all);
+        }
+        Condition::OneOf { key: Key::Object, relation, values } => {
+            let ids: Option<Vec<Id>> = values.iter().map(id).collect();
+            if let (Some(by), Some(ids)) = (by(*relation), ids) {
+                all.push(Wanted::Objects(by, ids));
+            }
+        }
+        // Several values are often told as one equal to each of them.
+        Condition::Or(_, _) => {
+            let mut values = Vec::new();
+            if let Some(by) = either(condition, &mut values) {
+                all.push(Wanted::Objects(by, values));
+            }
+        }
+        Condition::Within { cap, .. } => all.push(Wanted::Within(cap.circle())),
+        _ => {}
+    }
+}
+
+/// The objects of conditions of which one must hold; `None` if one of them is about something else.
+fn either(condition: &Condition, ids: &mut Vec<Id>) -> Option<By> {
+    match condition {
+        Condition::Or(a, b) => {
+            let (a, b) = (either(a, ids)?, either(b, ids)?);
+            (a == b).then_some(a)
+        }
+        Condition::OneOf { key: Key::Object, relation, values } => {
+            ids.extend(values.iter().map(id).collect::<Option<Vec<Id>>>()?);
+            by(*relation)
+        }
+        _ => None,
+    }
+}
+
+fn by(relation: Relation) -> Option<By> {
+    match relation {
+        Relation::Same => Some(By::Alert),
+        Relation::SameUnlessNull => Some(By::Record),
+        Relation::Time(..) => None,
+    }
+}
+
+fn id(value: &Value) -> Option<Id> {
+    match value {
+        Value::Int(number) => Some(Id::Number(*number)),
+        Value::Text(text) => Some(Id::from(text.as_str())),
+        Value::Float(_) => None,
+    }
+}
+
+/// Indices that are read at a time.
+const AT_A_TIME: usize = 8;
+
+/// By file the rows that can be what is wanted, of those of the numbers that are given; none of all others.
+///
+/// # Errors
+/// When an index is not there, and its file cannot be read.
+pub(crate) async fn rows(
+    readers: &Readers,
+    snapshot: &Snapshot,
+    files: &[Arc<DataFile>],
+    numbers: &[usize],
+    wanted: &[Wanted],
+) -> Result<Vec<Rows>> {
+    let mut each = Vec::with_capacity(numbers.len());
+    for number in numbers.iter().copied() {
+        let Some(file) = files.get(number).cloned() else { continue };
+        each.push(async move {
+            let index = readers.archive().row_index(snapshot, &file).await;
+            let index = index.map_err(|e| DataFusionError::External(Box::new(e)))?;
+            Ok::<_, DataFusionError>((number, of_file(index.as_deref(), &file, wanted)))
+        });
+    }
+    let mut all = vec![Rows::new(); files.len()];
+    let mut found = stream::iter(each).buffer_unordered(AT_A_TIME);
+    while let Some((number, rows)) = found.try_next().await? {
+        if let Some(of_file) = all.get_mut(number) {
+            *of_file = rows;
+        }
+    }
+    Ok(all)
+}
+
+fn of_file(index: Option<&RowIndex>, file: &DataFile, wanted: &[Wanted]) -> Rows {
+    let mut rows: Rows = std::iter::once(all(file)).collect();
+    let Some(index) = index else { return rows };
+    for one in wanted {
+        let own = match one {
+            Wanted::Objects(by, ids) => index.of_objects(*by, ids.iter()),
+            Wanted::Within(circle) => index.within(circle),
+        };
+        if let Some(own) = own {
+            rows = both(&rows, &own);
+        }
+    }
+    rows
+}
+
+/// All rows of a file.
+fn all(file: &DataFile) -> std::ops::Range<u32> {
+    0..u32::try_from(file.rows).unwrap_or(u32::MAX)
+}
+
+/// Rows that are in both.
+fn both(a: &Rows, b: &Rows) -> Rows {
+    let (mut left, mut right) = (a.iter().peekable(), b.iter().peekable());
+    let mut rows = Rows::new();
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        let range = one.start.max(other.start)..one.end.min(other.end);
+        let left_ends = one.end <= other.end;
+        if !range.is_empty() {
+            rows.push(range);
+        }
+        if left_ends {
+            left.next();
+        } else {
+            right.next();
+        }
+    }
+    rows
+}
+
+/// What of a file is read: rows that are asked for, of those that are shown; `None` for all.
+pub(crate) fn selection(file: &DataFile, asked: Option<&Rows>, shown: Option<&RowSelection>) -> Option<RowSelection> {
+    let all = usize::try_from(file.rows).unwrap_or(usize::MAX);
+    let asked = asked.filter(|rows| rows.as_slice() != std::slice::from_ref(&self::all(file)));
+    let asked = asked.map(|rows| {
+        let ranges = rows.iter().map(|rows| rows.start as usize..rows.end as usize);
+        RowSelection::from_consecutive_ranges(ranges, all)
+    });
+    match (asked, shown) {
+        (Some(asked), Some(shown)) => Some(asked.intersection(shown)),
+        (asked, shown) => asked.or_else(|| shown.cloned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn rows_of_both_are_those_of_either(a in proptest::collection::vec(proptest::bool::ANY, 0..60),
+                                            b in proptest::collection::vec(proptest::bool::ANY, 0..60)) {
+            let ranges = |bits: &[bool]| {
+                let mut rows = Rows::new();
+                for (at, bit) in bits.iter().enumerate().filter(|(_, bit)| **bit) {
+                    let (at, _) = (at as u32, bit);
+                    match rows.last_mut() {
+                        Some(last) if last.end == at => last.end += 1,
+                        _ => rows.push(at..at + 1),
+                    }
+                }
+                rows
+            };
+            let common = both(&ranges(&a), &ranges(&b));
+            let seen: Vec<u32> = common.into_iter().flatten().collect();
+            let wanted: Vec<u32> = (0..60).filter(|at| a.get(*at as usize) == Some(&true) && b.get(*at as usize) == Some(&true)).collect();
+            proptest::prop_assert_eq!(seen, wanted);
+        }
+    }
+}
