@@ -8,6 +8,7 @@ mod demo;
 mod keep;
 mod killed;
 mod parts;
+mod purge;
 mod rights;
 mod serve;
 mod simulate;
