@@ -22,6 +22,7 @@ use crate::apart::KINDS;
 use crate::columns::AlertColumns;
 use crate::describe::{self, Described};
 use crate::error::{EngineError, Result};
+use crate::made::Made;
 use crate::names::Mentioned;
 use crate::objects::{Paths, of_records};
 use crate::reader::Readers;
@@ -73,7 +74,9 @@ impl Tables {
         let memory = |batch: arrow::array::RecordBatch| -> Result<Arc<dyn TableProvider>> {
             Ok(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))
         };
-        add("versions", memory(system::versions(snapshot, access)?)?);
+        let (of, seen_by) = (snapshot.clone(), access.clone());
+        let columns = system::versions(&[], access)?.schema();
+        add("versions", Arc::new(Made::new(columns, move || system::versions(of.versions(), &seen_by))));
         add("schemas", memory(system::schemas(snapshot, access)?)?);
         add("surveys", memory(system::surveys(snapshot, access)?)?);
         // These count packets of all rights: only whoever may see all of them may see these.
@@ -82,7 +85,8 @@ impl Tables {
                 let files = snapshot.files(table, None).cloned().collect();
                 Arc::new(FileTable::plain(snapshot, columns, files, Arc::clone(readers)))
             };
-            add("files", memory(system::files(snapshot)?)?);
+            let (of, columns) = (snapshot.clone(), system::files(snapshot, &[])?.schema());
+            add("files", Arc::new(Made::new(columns, move || system::files(&of, &system::WITH_FILES))));
             add("ledger", plain(Table::Ledger, ledger_columns()));
             let refused = plain(Table::Quarantine, quarantine_columns());
             add("quarantine", quarantine(refused, memory(system::released(snapshot)?)?)?);

@@ -35,6 +35,7 @@ mod gather;
 mod guard;
 mod hints;
 mod lookup;
+mod made;
 mod meanings;
 mod merge;
 mod names;

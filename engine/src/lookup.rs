@@ -92,7 +92,7 @@ fn id(value: &Value) -> Option<Id> {
 /// Indices that are read at a time.
 const AT_A_TIME: usize = 8;
 
-/// By file the rows that can be what is wanted, of those of the numbers that are given; none of all others.
+/// By file the rows that can be what is wanted.
 ///
 /// # Errors
 /// When an index is not there, and its file cannot be read.
@@ -100,12 +100,11 @@ pub(crate) async fn rows(
     readers: &Readers,
     snapshot: &Snapshot,
     files: &[Arc<DataFile>],
-    numbers: &[usize],
     wanted: &[Wanted],
 ) -> Result<Vec<Rows>> {
-    let mut each = Vec::with_capacity(numbers.len());
-    for number in numbers.iter().copied() {
-        let Some(file) = files.get(number).cloned() else { continue };
+    let mut each = Vec::with_capacity(files.len());
+    for (number, file) in files.iter().enumerate() {
+        let file = Arc::clone(file);
         each.push(async move {
             let index = readers.archive().row_index(snapshot, &file).await;
             let index = index.map_err(|e| DataFusionError::External(Box::new(e)))?;

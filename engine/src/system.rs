@@ -29,8 +29,7 @@ fn count(value: u64) -> i64 {
 
 /// One row per version. Its counts and its story tell of rows of all rights, so they are null for whoever may not see
 /// all.
-pub(crate) fn versions(snapshot: &Snapshot, access: &Access) -> Result<RecordBatch> {
-    let versions = snapshot.versions();
+pub(crate) fn versions(versions: &[VersionInfo], access: &Access) -> Result<RecordBatch> {
     let all = access.is_everything();
     let counts = |of: fn(&Counts) -> i64| -> ArrayRef {
         Arc::new(versions.iter().map(|v| all.then(|| of(&v.counts))).collect::<Int64Array>())
@@ -52,17 +51,20 @@ pub(crate) fn versions(snapshot: &Snapshot, access: &Access) -> Result<RecordBat
     ])
 }
 
-/// One row per file of a table.
-pub(crate) fn files(snapshot: &Snapshot) -> Result<RecordBatch> {
-    let tables = [
-        Table::Alerts,
-        Table::Packets,
-        Table::Sources,
-        Table::Forced,
-        Table::Cutouts,
-        Table::Ledger,
-        Table::Quarantine,
-    ];
+/// The tables whose files are told of, in this order.
+pub(crate) const WITH_FILES: [Table; 8] = [
+    Table::Alerts,
+    Table::Packets,
+    Table::Sources,
+    Table::Forced,
+    Table::Objects,
+    Table::Cutouts,
+    Table::Ledger,
+    Table::Quarantine,
+];
+
+/// One row per file of some tables.
+pub(crate) fn files(snapshot: &Snapshot, tables: &[Table]) -> Result<RecordBatch> {
     let files: Vec<_> = tables.iter().flat_map(|t| snapshot.files(*t, None)).collect();
     let label = |hex: &str| {
         Fingerprint::from_hex(hex).and_then(|f| snapshot.schemas().get(f)).map_or_else(|| hex.to_owned(), |s| s.label())

@@ -171,7 +171,7 @@ impl FileTable {
     }
 
     /// By file the rows that can be what a question asks for, where an index tells.
-    async fn asked(&self, filters: &[Expr], files: &[(usize, &Arc<DataFile>)]) -> Result<Option<Vec<Rows>>> {
+    async fn asked(&self, filters: &[Expr]) -> Result<Option<Vec<Rows>>> {
         // Only records have one; what is not to be pruned is not looked up either.
         if !self.prune || self.copies.is_none() {
             return Ok(None);
@@ -181,8 +181,8 @@ impl FileTable {
         if wanted.is_empty() {
             return Ok(None);
         }
-        let numbers: Vec<usize> = files.iter().map(|(number, _)| *number).collect();
-        lookup::rows(&self.readers, &self.snapshot, &self.files, &numbers, &wanted).await.map(Some)
+        // Of all files: which copy of a record is seen depends on no other condition.
+        lookup::rows(&self.readers, &self.snapshot, &self.files, &wanted).await.map(Some)
     }
 
     /// The lists among these columns that are to be put together.
@@ -354,7 +354,7 @@ impl TableProvider for FileTable {
         let conditions = self.conditions(filters);
         let mut files: Vec<(usize, &Arc<DataFile>)> =
             self.files.iter().enumerate().filter(|(_, f)| may_match(&conditions, f)).collect();
-        let asked = self.asked(filters, &files).await?;
+        let asked = self.asked(filters).await?;
         if let Some(asked) = &asked {
             files.retain(|(number, _)| asked.get(*number).is_none_or(|rows| !rows.is_empty()));
         }

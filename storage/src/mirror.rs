@@ -53,12 +53,7 @@ pub async fn mirror(from: &Archive, to: &Location, meter: &Meter) -> Result<Mirr
     loop {
         let snapshot = from.snapshot().await?;
         match copy(from, &snapshot, to, meter).await {
-            // The copy publishes what the original does, by itself.
-            Ok(report) => {
-                let copy = Archive::open(to.clone()).await?;
-                delta::follow(&copy, &copy.snapshot().await?).await?;
-                return Ok(report);
-            }
+            Ok(report) => return Ok(report),
             Err(e) if tries < TRIES && from.snapshot().await?.version() != snapshot.version() => {
                 tracing::info!("{e}; the archive has gone on meanwhile, and so does its mirror");
                 tries += 1;
@@ -143,6 +138,13 @@ async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, meter: &Meter)
             }
             Err(e) => return Err(e.into()),
         }
+    }
+    // The copy publishes by itself what the original does, before what earlier versions of that named is deleted.
+    let copy = Archive::open(to.clone()).await?;
+    let newest = copy.snapshot().await?;
+    match newest.publishes() {
+        true => delta::follow(&copy, &newest).await?,
+        false => delta::clear(&copy).await?,
     }
     for path in unneeded {
         match to.store().delete(&Path::from(path)).await {

@@ -84,6 +84,11 @@ impl Snapshot {
         file.table != Table::Cutouts && self.visible.of(file) == Shown::Some
     }
 
+    /// True if a file holds rows that the version does not show, and whoever reads it alone would see.
+    pub(crate) fn hides_rows_of(&self, file: &DataFile) -> bool {
+        self.shows_part_of(file) && self.rows(file) != file.rows
+    }
+
     /// Rows of a file that the version shows, by their labels of rights.
     #[must_use]
     pub fn rights<'a>(&'a self, file: &'a DataFile) -> &'a BTreeMap<String, u64> {
@@ -123,6 +128,11 @@ impl Snapshot {
     /// True if whoever commits publishes the tables for other engines.
     #[must_use]
     pub fn publishes(&self) -> bool {
+        self.state.publishes.is_some()
+    }
+
+    /// The version since which they are published.
+    pub(crate) fn published_since(&self) -> Option<u64> {
         self.state.publishes
     }
 

@@ -55,9 +55,9 @@ pub struct State {
     /// What has been given up by order.
     #[serde(default, skip_serializing_if = "Purges::is_empty")]
     pub purged: Purges,
-    /// True if whoever commits publishes the tables for other engines.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub publishes: bool,
+    /// The version since which whoever commits publishes the tables for other engines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publishes: Option<u64>,
 }
 
 /// What has been given up by order, in all versions.
@@ -254,7 +254,9 @@ impl State {
             self.cleared = self.cleared.max(cleared.before);
             self.dead.extend(cleared.dead);
         }
-        self.publishes = entry.publish.unwrap_or(self.publishes);
+        if let Some(publish) = entry.publish {
+            self.publishes = publish.then_some(version);
+        }
         if let Some(purged) = entry.purged {
             let what = self.versions.last().map(|own| (own.at, own.what.clone()));
             self.purged.orders.extend(what.map(|what| (version, what)));

@@ -69,6 +69,10 @@ struct Found {
 /// When storage fails.
 pub async fn vacuum(archive: &Archive, options: &VacuumOptions) -> Result<VacuumReport> {
     let mut snapshot = archive.snapshot().await?;
+    if !options.dry_run {
+        // What is published may be behind, and name what is deleted.
+        delta::follow(archive, &snapshot).await?;
+    }
     let found = loop {
         let found = find(archive, &snapshot, options).await?;
         let nothing = found.superseded.is_empty() && found.leftovers.is_empty();

@@ -36,7 +36,7 @@ pub(super) fn plan(snapshot: &Snapshot) -> Vec<Mend> {
             (Table::Cutouts, _) | (_, Some(_)) => continue,
             (_, None) => vec![Arc::clone(file)],
         };
-        if files.iter().any(|file| snapshot.shows_part_of(file)) {
+        if files.iter().any(|file| snapshot.hides_rows_of(file)) {
             mends.push(Mend { files });
         }
     }

@@ -27,19 +27,19 @@ pub use table::{PublishedTable, TableName};
 
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
-use crate::log::Entry;
-use crate::paths;
+use crate::log::{DataFile, Entry};
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
+use crate::{compact, paths};
 use table::Known;
 
 /// Tables whose rows mean something by themselves. What packets are put together from does not.
 const PUBLISHED: [Table; 6] =
     [Table::Alerts, Table::Sources, Table::Forced, Table::Objects, Table::Ledger, Table::Quarantine];
 
-/// What is known of the Delta logs that were published last, shared by the clones of an archive; nothing until they have
-/// been looked for.
-pub(crate) type Memory = Arc<Mutex<Option<BTreeMap<TableName, Known>>>>;
+/// What is known of the Delta logs that were published last, and since which version, shared by the clones of an archive;
+/// nothing until they have been looked for.
+pub(crate) type Memory = Arc<Mutex<Option<(u64, BTreeMap<TableName, Known>)>>>;
 
 /// Begins to publish, or goes on: from the next commit on whoever commits does so.
 ///
@@ -50,10 +50,11 @@ pub async fn begin(archive: &Archive) -> Result<Vec<PublishedTable>> {
     if !snapshot.publishes() {
         // Logs of a time before would be gone on with.
         clear(archive).await?;
-        let mut entry = Entry::new(Utc::now(), "tables are published as Delta tables");
-        entry.publish = Some(true);
+        let entry = Entry::publishing(Utc::now(), "tables are published as Delta tables", true);
         snapshot = archive.commit_always(entry).await?;
     }
+    // Rows that an earlier rollback has hidden are not to be seen.
+    let snapshot = compact::mend(archive, snapshot).await?;
     follow(archive, &snapshot).await?;
     published(archive).await
 }
@@ -64,9 +65,7 @@ pub async fn begin(archive: &Archive) -> Result<Vec<PublishedTable>> {
 /// When storage fails.
 pub async fn end(archive: &Archive) -> Result<()> {
     if archive.snapshot().await?.publishes() {
-        let mut entry = Entry::new(Utc::now(), "tables are no longer published");
-        entry.publish = Some(false);
-        archive.commit_always(entry).await?;
+        archive.commit_always(Entry::publishing(Utc::now(), "tables are no longer published", false)).await?;
     }
     clear(archive).await
 }
@@ -80,6 +79,8 @@ pub async fn published(archive: &Archive) -> Result<Vec<PublishedTable>> {
     if !snapshot.publishes() {
         return Ok(Vec::new());
     }
+    // Whoever made the newest version may have been stopped before it had published it.
+    follow(archive, &snapshot).await?;
     let found = look(archive).await?;
     Ok(found.into_iter().map(|(name, known)| PublishedTable::of(archive, name, &known)).collect())
 }
@@ -89,17 +90,24 @@ pub async fn published(archive: &Archive) -> Result<Vec<PublishedTable>> {
 /// # Errors
 /// When storage fails.
 pub(crate) async fn follow(archive: &Archive, snapshot: &Snapshot) -> Result<()> {
-    if !snapshot.publishes() || snapshot.state.files.iter().any(|file| is_shown_in_part(snapshot, file.table, file)) {
-        return Ok(());
+    let mut snapshot = snapshot.clone();
+    let began = snapshot.publishes();
+    while snapshot.publishes() {
+        let hides = |file: &&Arc<DataFile>| PUBLISHED.contains(&file.table) && snapshot.hides_rows_of(file);
+        if !snapshot.state.files.iter().any(|file| hides(&file)) {
+            let names = names(archive, &snapshot).await?;
+            let each = names.into_iter().map(|name| table::follow(archive, &snapshot, name));
+            stream::iter(each).buffer_unordered(PUBLISHED.len()).try_collect::<Vec<()>>().await?;
+        }
+        // Somebody may have committed meanwhile, and found nothing to do: what was published just now came later.
+        let newest = archive.snapshot().await?;
+        if newest.version() == snapshot.version() {
+            return Ok(());
+        }
+        snapshot = newest;
     }
-    let names = names(archive, snapshot).await?;
-    let each = names.into_iter().map(|name| table::follow(archive, snapshot, name));
-    stream::iter(each).buffer_unordered(PUBLISHED.len()).try_collect::<Vec<()>>().await?;
-    Ok(())
-}
-
-fn is_shown_in_part(snapshot: &Snapshot, table: Table, file: &crate::log::DataFile) -> bool {
-    PUBLISHED.contains(&table) && snapshot.shows_part_of(file)
+    // It ended while we were at it.
+    if began { clear(archive).await } else { Ok(()) }
 }
 
 /// The tables that have files, or had some when they were published last.
@@ -107,10 +115,11 @@ async fn names(archive: &Archive, snapshot: &Snapshot) -> Result<BTreeSet<TableN
     let of_files = snapshot.state.files.iter().filter(|file| PUBLISHED.contains(&file.table));
     let mut names: BTreeSet<TableName> = of_files.map(|file| TableName::of(file)).collect();
     let mut memory = archive.published().lock().await;
-    if memory.is_none() {
-        *memory = Some(look(archive).await?);
+    // What is known of a log that was taken away since is of no use.
+    if memory.as_ref().is_none_or(|(since, _)| Some(*since) != snapshot.published_since()) {
+        *memory = snapshot.published_since().zip(Some(look(archive).await?));
     }
-    names.extend(memory.iter().flat_map(|known| known.keys().cloned()));
+    names.extend(memory.iter().flat_map(|(_, known)| known.keys().cloned()));
     Ok(names)
 }
 
@@ -146,13 +155,19 @@ pub(crate) async fn thin(archive: &Archive, before: chrono::DateTime<Utc>) -> Re
 }
 
 /// Deletes all Delta logs.
-async fn clear(archive: &Archive) -> Result<()> {
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn clear(archive: &Archive) -> Result<()> {
     *archive.published().lock().await = None;
     let mut gone = Vec::new();
     for table in PUBLISHED {
         let objects = archive.store().list(Some(&table.to_string().into()));
         let ours = objects.try_filter(|object| std::future::ready(paths::is_delta(&object.location)));
         gone.extend(ours.map_ok(|object| object.location).try_collect::<Vec<_>>().await?);
+    }
+    if gone.is_empty() {
+        return Ok(());
     }
     // The last first: a log that has lost its end is an older one, and one that has lost its beginning is none.
     gone.sort_by(|a, b| b.cmp(a));

@@ -15,7 +15,7 @@ use super::actions::{self, Line, MetaData};
 use super::checkpoint;
 use super::schema::Columns;
 use crate::archive::Archive;
-use crate::error::{Result, StorageError};
+use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::columns as columns_of;
 use crate::log::DataFile;
 use crate::paths;
@@ -24,6 +24,8 @@ use crate::tables::{COMMIT, Table, alert_lists};
 
 /// Versions of a Delta log from one checkpoint to the next. What the table is is said anew with each.
 const CHECKPOINT_EVERY: u64 = 100;
+/// Footers that are read at a time.
+const AT_A_TIME: usize = 32;
 /// How often it is tried to be first.
 const TRIES: usize = 32;
 
@@ -130,7 +132,7 @@ async fn lines(archive: &Archive, path: &Path) -> Result<Vec<Line>> {
 
 /// Brings a table up to a version of the archive.
 pub(super) async fn follow(archive: &Archive, snapshot: &Snapshot, name: TableName) -> Result<()> {
-    let mut known = archive.published().lock().await.as_ref().and_then(|all| all.get(&name)).cloned();
+    let mut known = archive.published().lock().await.as_ref().and_then(|(_, all)| all.get(&name)).cloned();
     for _ in 0..TRIES {
         let mut before = match known.take() {
             Some(known) => Some(known),
@@ -150,20 +152,22 @@ pub(super) async fn follow(archive: &Archive, snapshot: &Snapshot, name: TableNa
         };
         let now = match step {
             None => before,
-            Some(step) if step.put(archive, &name).await? => {
+            Some(step) if step.follows(archive, &name).await? && step.put(archive, &name).await? => {
                 step.put_checkpoint(archive, snapshot, &name).await;
                 Some(step.known)
             }
             // Another version stands there by now.
             Some(_) => continue,
         };
-        if let (Some(now), Some(all)) = (now, &mut *archive.published().lock().await) {
+        if let (Some(now), Some((since, all))) = (now, &mut *archive.published().lock().await)
+            && Some(*since) == snapshot.published_since()
+        {
             all.insert(name, now);
         }
         return Ok(());
     }
     Err(StorageError::new(
-        crate::error::ErrorKind::Conflict,
+        ErrorKind::Conflict,
         format!("others publish {} faster than it can be followed", name.name()),
     ))
 }
@@ -171,6 +175,8 @@ pub(super) async fn follow(archive: &Archive, snapshot: &Snapshot, name: TableNa
 /// One version of a Delta log.
 struct Step {
     known: Known,
+    /// The version of the archive that the one before shows.
+    follows: Option<u64>,
     lines: Vec<Value>,
 }
 
@@ -196,12 +202,18 @@ impl Step {
         let version = before.map_or(0, |known| known.version + 1);
         let mut columns = before.map(|known| known.columns.clone()).unwrap_or_default();
         let mut kinds: HashSet<(Option<&str>, Option<&str>, u8)> = HashSet::new();
+        let mut looked_at = Vec::new();
         for file in &new {
             // Files of one commit that were written alike have the same columns.
             let is_new = kinds.insert((file.schema.as_deref(), file.record.as_deref(), file.level));
             if is_new || before.is_none() {
-                columns.add(&fields(archive, file).await?, |column| is_inner(name.table, column));
+                let (archive, file) = (archive.clone(), Arc::clone(file));
+                looked_at.push(async move { fields(&archive, &file).await });
             }
+        }
+        let mut found = stream::iter(looked_at).buffered(AT_A_TIME);
+        while let Some(fields) = found.try_next().await? {
+            columns.add(&fields, |column| is_inner(name.table, column));
         }
         let id = before.map_or_else(|| uuid::Uuid::new_v4().to_string(), |known| known.id.clone());
         let is_told = before.is_some_and(|known| known.columns == columns);
@@ -229,7 +241,17 @@ impl Step {
         shown.extend(new.into_iter().map(|file| file.path.clone()));
         let files = Some(Arc::new(shown));
         let known = Known { version, archive_version: snapshot.version(), meta_data, id, columns, files };
-        Ok(Some(Self { known, lines }))
+        Ok(Some(Self { known, follows: before.map(|known| known.archive_version), lines }))
+    }
+
+    /// True if what it was made to follow stands there: a log may have been taken away, and begun anew.
+    async fn follows(&self, archive: &Archive, name: &TableName) -> Result<bool> {
+        let Some(before) = self.known.version.checked_sub(1) else { return Ok(true) };
+        match lines(archive, &paths::delta_entry(&name.folder(), before)).await {
+            Ok(lines) => Ok(lines.iter().find_map(Line::archive_version) == self.follows),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     /// False if another version stands there.
@@ -303,6 +325,9 @@ pub(super) async fn thin(archive: &Archive, name: &TableName, before: DateTime<U
     };
     let old: Vec<object_store::Result<Path>> =
         objects.iter().filter(is_old).map(|object| Ok(object.location.clone())).collect();
+    if old.is_empty() {
+        return Ok(());
+    }
     let mut deleted = archive.store().delete_stream(stream::iter(old).boxed());
     while let Some(path) = deleted.next().await {
         match path {

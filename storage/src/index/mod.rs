@@ -132,7 +132,8 @@ impl RowIndex {
             let span = match (&self.objects, id) {
                 (Objects::Numbers(all), Id::Number(id)) => span(all, |known| known.cmp(id)),
                 (Objects::Texts(all), Id::Text(id)) => span(all, |known| (**known).cmp(id)),
-                _ => continue,
+                // Ids of another kind are compared in another way.
+                _ => return None,
             };
             rows.extend(self.of_objects.get(span).into_iter().flatten().map(|run| self.rows(*run)));
         }
@@ -205,7 +206,8 @@ fn angle(a: (f64, f64), b: (f64, f64)) -> f64 {
 
 /// Ranges of cells of order 29 that hold every place within a circle that is so much wider.
 fn cells(circle: &Circle, wider: f64) -> Vec<Range<i64>> {
-    let radius = circle.radius + wider + SLACK;
+    // Near a pole the cells of a circle are told a little too few; those of a larger one hold them.
+    let radius = 1.25 * circle.radius + wider + SLACK;
     // Of large circles cells are told wrongly where they go beyond a pole; of so much of the sky each run is looked at.
     if radius >= LARGE {
         return std::iter::once(0..i64::MAX).collect();
@@ -268,18 +270,20 @@ impl Archive {
     pub async fn row_index(&self, snapshot: &Snapshot, file: &DataFile) -> Result<Option<Arc<RowIndex>>> {
         let survey = file.survey.as_deref().and_then(|survey| snapshot.survey(survey));
         let Some(survey) = survey.filter(|_| has_index(file.table) && file.rows > 0) else { return Ok(None) };
-        if let Some(known) = self.indices().get(&file.path).await {
+        let own = OwnColumns::of(survey);
+        // A survey may get another mapping.
+        let key = format!("{} {own:?}", file.path);
+        if let Some(known) = self.indices().get(&key).await {
             return Ok(Some(known));
         }
         let load = async {
-            let own = OwnColumns::of(survey);
             let found = match sidecar::read(self, file, &own).await? {
                 Some(found) => found,
                 None => build::of_file(self, file, own).await?,
             };
             Ok::<_, StorageError>(Arc::new(found))
         };
-        let loaded = self.indices().try_get_with(file.path.clone(), load).await;
+        let loaded = self.indices().try_get_with(key, load).await;
         loaded.map(Some).map_err(|e: Arc<StorageError>| StorageError::new(e.kind(), e.to_string()))
     }
 }

@@ -1,6 +1,7 @@
 //! An index as it lies beside its file: `_index/TABLE/SURVEY/GROUP.parquet`, a row for each run.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -14,6 +15,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{Objects, OwnColumns, RowIndex, Run, build, has_index};
 use crate::archive::Archive;
@@ -38,6 +41,26 @@ fn marks(file: &DataFile, own: &OwnColumns) -> HashMap<&'static str, String> {
 /// The key under which it stands which columns the file has, and whether objects are told by its own.
 const FOUND: &str = "noctuary.found";
 
+/// The key of a checksum over all that it says.
+const CONTENT: &str = "noctuary.content";
+
+fn content(index: &RowIndex) -> String {
+    let mut digest = Xxh3::new();
+    for run in &index.runs {
+        digest.update(&run.cell.unwrap_or(-1).to_le_bytes());
+        digest.update(&run.rows.to_le_bytes());
+        digest.update(&run.spread.to_le_bytes());
+    }
+    for run in &index.of_objects {
+        digest.update(&run.to_le_bytes());
+    }
+    match &index.objects {
+        Objects::Numbers(ids) => ids.iter().for_each(|id| digest.update(&id.to_le_bytes())),
+        Objects::Texts(ids) => ids.iter().for_each(|id| digest.update(id.as_bytes())),
+    }
+    format!("{:032x}", digest.digest128())
+}
+
 /// The index that lies beside a file; `None` if there is none that is its own.
 ///
 /// # Errors
@@ -52,11 +75,17 @@ pub(super) async fn read(archive: &Archive, file: &DataFile, own: &OwnColumns) -
         Err(object_store::Error::NotFound { .. }) => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    let decoded = decode(bytes, file, own);
-    if decoded.is_none() {
-        tracing::info!("the index of {} is not of this file; it is made anew", file.path);
+    // At some damage the reader of Parquet ends the thread.
+    if let Ok(Some(found)) = std::panic::catch_unwind(AssertUnwindSafe(|| decode(bytes, file, own))) {
+        return Ok(Some(found));
     }
-    Ok(decoded)
+    tracing::info!("the index of {} is not of this file; it is made anew", file.path);
+    let made = build::of_file(archive, file, own.clone()).await?;
+    // Not everyone who reads may write, and it only saves time.
+    if let Err(e) = put(archive, file, own, &made).await {
+        tracing::debug!("the index of {} could not be put: {e}", file.path);
+    }
+    Ok(Some(made))
 }
 
 fn decode(bytes: Bytes, file: &DataFile, own: &OwnColumns) -> Option<RowIndex> {
@@ -91,7 +120,8 @@ fn decode(bytes: Bytes, file: &DataFile, own: &OwnColumns) -> Option<RowIndex> {
             first = first.checked_add(rows)?;
         }
     }
-    (u64::from(first) == file.rows).then(|| RowIndex::of(columns, runs, objects, is_own))
+    let index = (u64::from(first) == file.rows).then(|| RowIndex::of(columns, runs, objects, is_own))?;
+    (told.get(CONTENT) == Some(&content(&index))).then_some(index)
 }
 
 /// Puts the index of a file beside it.
@@ -135,7 +165,11 @@ fn encode(file: &DataFile, own: &OwnColumns, index: &RowIndex) -> Result<Vec<u8>
         .set_created_by(format!("noctuary {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_dictionary_enabled(false)
-        .set_key_value_metadata(Some(marks.chain([KeyValue::new(FOUND.to_owned(), found)]).collect()));
+        .set_key_value_metadata(Some(
+            marks
+                .chain([KeyValue::new(FOUND.to_owned(), found), KeyValue::new(CONTENT.to_owned(), content(index))])
+                .collect(),
+        ));
     for field in schema.fields().iter().filter(|field| matches!(field.data_type(), DataType::Int64 | DataType::UInt32))
     {
         properties = properties.set_column_encoding(field.name().as_str().into(), Encoding::DELTA_BINARY_PACKED);
@@ -173,6 +207,9 @@ pub async fn remove_dead(archive: &Archive, snapshot: &Snapshot) -> Result<()> {
     let live: HashSet<String> = live.map(|path| paths::index(path).to_string()).collect();
     let dead = names(archive).await?.into_iter().filter(|name| !live.contains(name));
     let dead: Vec<object_store::Result<_>> = dead.map(|name| Ok(name.as_str().into())).collect();
+    if dead.is_empty() {
+        return Ok(());
+    }
     let mut deleted = archive.store().delete_stream(stream::iter(dead).boxed());
     while let Some(path) = deleted.next().await {
         match path {

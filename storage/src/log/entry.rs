@@ -62,7 +62,8 @@ pub struct Entry {
     /// is gone for damage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purged: Option<Purged>,
-    /// From here on whoever commits publishes the tables for other engines, or nobody does.
+    /// From here on whoever commits publishes the tables for other engines, or nobody does. An entry with it is of format
+    /// 4: a program that does not know of it would take what is published for leftovers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish: Option<bool>,
 }
@@ -125,6 +126,12 @@ impl Entry {
             purged: None,
             publish: None,
         }
+    }
+
+    /// An entry that begins to publish the tables, or ends it.
+    #[must_use]
+    pub fn publishing(at: DateTime<Utc>, what: impl Into<String>, publish: bool) -> Self {
+        Self { format: FORMAT, publish: Some(publish), ..Self::new(at, what) }
     }
 
     /// An entry that gives something up for good.

@@ -266,3 +266,46 @@ async fn a_log_that_others_wrote_to_is_told_of_and_stops_nobody() {
     begin(&archive).await.unwrap();
     assert_published(&archive, "anew").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_rollback_there_is_an_end_to_mending() {
+    let archive = many_commits().await;
+    let middle = archive.snapshot().await.unwrap().version() / 2;
+    archive.roll_back(middle).await.unwrap();
+    // What was undone comes again, and is merged with what is from before: their commits lie around the undone ones.
+    for n in 0..4 {
+        let packets = (10 * n..10 * n + 6).map(whole).collect();
+        try_take(&archive, vec![made(&format!("again {n}"), packets)], &commits_of(30_000)).await.unwrap();
+    }
+    merge(&archive, &now()).await;
+    assert_eq!(merge(&archive, &now()).await.merges, 0);
+    begin(&archive).await.unwrap();
+    assert_published(&archive, "begun after a rollback").await;
+    take_packets(&archive, "more", vec![whole(500)]).await;
+    assert_published(&archive, "and gone on").await;
+    // A rollback from before it was published leaves hidden rows, too.
+    let other = many_commits().await;
+    merge(&other, &now()).await;
+    other.roll_back(middle).await.unwrap();
+    begin(&other).await.unwrap();
+    assert_published(&other, "hidden rows").await;
+    assert_verified(&other).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_begun_anew_is_not_gone_on_with_from_memory() {
+    let archive = many_commits().await;
+    begin(&archive).await.unwrap();
+    for n in 0..4 {
+        take_packets(&archive, &format!("{n}"), vec![whole(500 + n)]).await;
+    }
+    let other = open(archive.store()).await;
+    end(&other).await.unwrap();
+    begin(&other).await.unwrap();
+    take_packets(&archive, "by one who remembers", vec![whole(510)]).await;
+    assert_published(&other, "begun anew").await;
+    assert_eq!(read(archive.store(), "alerts/lsst").await.unwrap().version, 1);
+    end(&other).await.unwrap();
+    take_packets(&archive, "once more", vec![whole(511)]).await;
+    assert!(read(archive.store(), "alerts/lsst").await.is_none());
+}

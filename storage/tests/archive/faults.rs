@@ -36,7 +36,10 @@ pub async fn copy_of(store: &Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
 
 pub async fn objects(store: &Arc<dyn ObjectStore>) -> Vec<String> {
     let objects: Vec<_> = store.list(None).try_collect().await.unwrap();
-    objects.into_iter().map(|o| o.location.to_string()).filter(|path| path.ends_with(".parquet")).collect()
+    // An index is named as the file that it is of.
+    let name = |path: String| path.trim_start_matches("_index/").to_owned();
+    let paths = objects.into_iter().map(|o| name(o.location.to_string()));
+    paths.filter(|path| path.ends_with(".parquet")).collect()
 }
 
 /// Merges everything, and then gives up everything that is not needed.
