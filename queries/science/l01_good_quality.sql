@@ -1,7 +1,9 @@
 -- Good quality (L01)
 -- The cuts on LSST alerts that Fink calls good quality: no flag raised, positive, six sigma.
--- A flag that is null beside one that is true does not hide it, and beside false ones counts as not raised.
 -- survey: lsst
+-- result: one row an alert that passes: its id, its object, difference flux and its error (nJy)
+-- caveat: a flag that is null beside one that is true does not hide it, and beside false ones counts as not raised
+-- cost: the flags and fluxes of all alerts
 SELECT _alert, _object, diaSource.psfFlux, diaSource.psfFluxErr
 FROM lsst.alerts
 WHERE NOT (

@@ -1,6 +1,9 @@
 -- Likely transients (L03)
 -- For transient work with LSST, after Fink: good quality (L01), no solar-system match, seen at least twice, positive.
 -- survey: lsst
+-- result: one row an alert that passes: its id, its object, signal to noise, and the object's detections
+-- caveat: variable stars and active nuclei pass as well
+-- cost: the flags and fluxes of all alerts
 SELECT _alert, _object, diaSource.snr, diaObject.nDiaSources
 FROM lsst.alerts
 WHERE ssSource IS NULL

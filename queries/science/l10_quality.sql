@@ -1,6 +1,9 @@
 -- Quality cuts (L10)
 -- The cuts on LSST alerts that ANTARES makes: ten sigma, no solar-system object, eight flags not raised.
 -- survey: lsst
+-- result: one row an alert that passes: its id, its object, signal to noise, and the id of the body of the Solar System
+-- caveat: a flag that is null counts as not raised
+-- cost: the flags of all alerts
 SELECT _alert, _object, diaSource.snr, diaSource.ssObjectId
 FROM lsst.alerts
 WHERE diaSource.snr > 10

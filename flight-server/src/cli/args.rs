@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
 use super::{
-    compact, cutout, delta, demo, get, ingest, ledger, load, mirror, nights, purge, quarantine, questions, schema,
-    serve, simulate, sql, stats, survey, vacuum, verify, versions,
+    ask, compact, cutout, delta, demo, get, ingest, ledger, load, mirror, nights, purge, quarantine, schema, serve,
+    simulate, sql, stats, survey, vacuum, verify, versions,
 };
 use crate::bytesize::ByteSize;
 use crate::config::Given;
@@ -86,7 +86,7 @@ pub enum Command {
     Ingest(ingest::IngestArgs),
     Load(load::LoadArgs),
     Sql(sql::SqlArgs),
-    Questions(questions::QuestionsArgs),
+    Ask(ask::AskArgs),
     Get(get::GetArgs),
     Cutout(cutout::CutoutArgs),
     Nights(nights::NightsArgs),
@@ -112,7 +112,7 @@ impl Command {
     /// change the archive.
     pub fn heeds_rights(&self) -> bool {
         match self {
-            Self::Sql(_) | Self::Questions(_) | Self::Get(_) | Self::Cutout(_) | Self::Serve(_) => true,
+            Self::Sql(_) | Self::Ask(_) | Self::Get(_) | Self::Cutout(_) | Self::Serve(_) => true,
             Self::Schema(args) => {
                 matches!(args.command, schema::SchemaCommand::Show { .. } | schema::SchemaCommand::Diff { .. })
             }

@@ -2,6 +2,7 @@
 
 mod args;
 mod as_of;
+mod ask;
 mod compact;
 mod cutout;
 mod delta;
@@ -14,7 +15,6 @@ mod mirror;
 mod nights;
 mod purge;
 mod quarantine;
-mod questions;
 mod repl;
 mod schema;
 mod serve;
@@ -104,7 +104,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Ingest(args) => ingest::run(config, args).await,
         Command::Load(args) => load::run(config, args).await,
         Command::Sql(args) => sql::run(config, args).await,
-        Command::Questions(args) => questions::run(config, args).await,
+        Command::Ask(args) => ask::run(config, args).await,
         Command::Get(args) => get::run(config, args).await,
         Command::Cutout(args) => cutout::run(config, args).await,
         Command::Nights(args) => nights::run(config, args).await,

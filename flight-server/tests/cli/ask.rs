@@ -88,17 +88,54 @@ fn a_script_is_understood_before_it_is_answered() {
 #[test]
 fn what_others_asked_can_be_asked_again() {
     let (place, packets) = Place::with_packets();
-    place.run(&["questions", "list"]).ok().says("l03_likely_transients").says("Alerts near a position").says("ztf");
-    let nights = place.run(&["questions", "run", "alerts_per_night", "--format", "csv"]).ok();
+    let list = place.run(&["ask"]).ok().says("l03_likely_transients").says("Measurements near a position").says("ztf");
+    assert!(list.out.lines().count() > 20, "{list}");
+    let nights = place.run(&["ask", "alerts_per_night", "--format", "csv"]).ok();
     assert_eq!(nights.out.lines().count(), 1 + 2, "{nights}");
-    let before = place.run(&["questions", "run", "alerts_per_night", "--format", "csv", "--as-of", "0"]).ok();
+    let before = place.run(&["ask", "alerts_per_night", "--format", "csv", "--as-of", "0"]).ok();
     assert_eq!(before.out.lines().count(), 1, "{before}");
-    let shown = place.run(&["questions", "show", "history_of_an_object"]).ok().says("-- How an object brightened");
-    let object = packets[0].alert_id.to_string();
-    place.write("mine.sql", shown.out.replace("170032882292621351", &object));
-    place.run(&["sql", "-f", "mine.sql", "--format", "csv"]).ok().says("midpointMjdTai");
-    place.run(&["questions", "run", "nothing"]).ends(2).warns("noctuary questions list");
-    place.run(&["questions", "show", "l10"]).ends(2).warns("noctuary questions list");
+
+    let id = packets[0].alert_id;
+    let csv = |sql: &str| place.run(&["sql", "--format", "csv", "-c", sql]).ok().out.lines().nth(1).unwrap().to_owned();
+    let at = csv(&format!("SELECT _ra, _dec FROM lsst.alerts WHERE _alert = {id}"));
+    let (ra, dec) = at.split_once(',').unwrap();
+    let (ra, dec) = (format!("ra={ra}"), format!("dec={dec}"));
+    let asked = ["ask", "cone_search", "--param", &ra, "-p", &dec, "--param", "radius=1"];
+    let near = place.run(&[&asked[..], &["--format", "csv"]].concat()).ok().says("arcseconds").says(&id.to_string());
+    place.run(&[&asked[..], &["-o", "near.csv"]].concat()).ok();
+    assert_eq!(std::fs::read_to_string(place.path("near.csv")).unwrap(), near.out);
+
+    // What is shown can be asked as it is.
+    let shown = place.run(&[&asked[..], &["--show"]].concat()).ok().says("-- param radius number arcsec");
+    place.write("mine.sql", &shown.out);
+    assert_eq!(place.run(&["sql", "-f", "mine.sql", "--format", "csv"]).ok().out, near.out);
+    place.run(&["ask", "cone_search", "--show"]).ok().says("-- example: ra=").says("$radius");
+
+    let object = csv("SELECT min(diaObjectId) FROM lsst.sources WHERE diaObjectId <> 0");
+    place.write("list.txt", format!("{object}\n{object}\n"));
+    place.run(&["ask", "light_curves", "--param", "objects=@list.txt", "--format", "csv"]).ok().says(&object);
+}
+
+#[test]
+fn what_cannot_be_asked_is_told_with_what_can() {
+    let (place, _) = Place::with_packets();
+    place.run(&["ask", "nothing"]).ends(2).warns("`noctuary ask` lists");
+    place.run(&["ask", "cone_serch", "--show"]).ends(2).warns("did you mean cone_search?");
+    let cone = |more: &[&str]| {
+        let values = more.iter().flat_map(|value| ["--param", value]);
+        place.run(&["ask", "cone_search"].into_iter().chain(values).collect::<Vec<_>>()).ends(2)
+    };
+    cone(&["ra=1"]).warns("dec, a number from -90 to 90, in deg").warns("noctuary ask cone_search --show");
+    cone(&["ra=1", "dec=2", "radus=3"]).warns("did you mean radius?");
+    cone(&["ra=1", "dec=2", "radius=-3"]).warns("radius has to be a number from 0 to 648000, in arcsec");
+    cone(&["ra=east", "dec=2"]).warns("ra has to be a number, in deg, and \"east\" is not");
+    cone(&["ra=1", "ra=2", "dec=2"]).warns("ra is given twice");
+    cone(&["ra"]).warns("NAME=VALUE");
+    place.run(&["ask", "light_curves", "--param", "objects=@nowhere.txt"]).ends(1).warns("nowhere.txt");
+    place.run(&["ask", "alerts_per_night", "--param", "night=1"]).ends(2).warns("it has none");
+    place.run(&["ask", "--format", "csv"]).ends(2).warns("there is no question");
+    place.run(&["ask", "--param", "ra=1"]).ends(2);
+    place.run(&["ask", "cone_search", "--show", "--format", "csv"]).ends(2);
 }
 
 #[test]

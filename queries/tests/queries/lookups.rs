@@ -103,6 +103,9 @@ fn condition() -> impl Strategy<Value = String> {
         (centre, radius).prop_map(|((ra, dec), r)| format!("angular_distance(ra, dec, {ra}, {dec}) < {r}")),
         (0..9_i64).prop_map(|n| format!("diaSourceId % 9 <> {n}")),
         Just("_origin = 'history'".to_owned()),
+        (1..14_i64, prop::sample::select(vec!["=", "<", ">="])).prop_map(|(n, op)| format!("_commit {op} {n}")),
+        prop::sample::select(vec!["_object = 7.0", "diaObjectId = '7'", "_object IN (NULL, 7)", "ra IS NULL"])
+            .prop_map(str::to_owned),
     ];
     one.prop_recursive(2, 6, 2, |inner| {
         prop_oneof![
