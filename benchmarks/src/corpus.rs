@@ -34,7 +34,7 @@ pub fn prepare(workload: &Workload, options: &Options, work: &Path) -> Result<Op
             let sources = folders.iter().map(|folder| data.join(folder)).collect();
             Ok(Some(Corpus { sources, ids: Vec::new() }))
         }
-        Input::Log { .. } => Ok(Some(Corpus { sources: Vec::new(), ids: Vec::new() })),
+        Input::Log { .. } | Input::Flat(_) => Ok(Some(Corpus { sources: Vec::new(), ids: Vec::new() })),
         Input::Simulated { bytes, quick_bytes, plan } => {
             let wanted = if options.quick { *quick_bytes } else { *bytes };
             eprintln!("  making {} MB of packets", wanted / 1_000_000);

@@ -133,7 +133,7 @@ fn row(name: &str, what: &str, sample: &Sample) -> Row {
 
 /// Has the system forget what it holds of the files of a folder. False where that cannot be asked for.
 #[cfg(target_os = "linux")]
-fn forget(folder: &Path) -> Result<bool, Failure> {
+pub fn forget(folder: &Path) -> Result<bool, Failure> {
     use rustix::fs::{Advice, fadvise};
     for entry in std::fs::read_dir(folder).map_err(|e| Failure::at(folder, e))? {
         let path = entry?.path();
@@ -152,7 +152,8 @@ fn forget(folder: &Path) -> Result<bool, Failure> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn forget(_: &Path) -> Result<bool, Failure> {
+/// Has the system forget what it holds of the files of a folder: not possible here.
+pub fn forget(_: &Path) -> Result<bool, Failure> {
     Ok(false)
 }
 

@@ -8,13 +8,17 @@
 //!
 //! Whatever is timed runs in a process of its own, so that its peak memory and its processor time are its own.
 
+mod ask;
 mod corpus;
+mod flat;
 mod get;
 mod ingest;
 mod log;
+mod lookups;
 mod machine;
 mod peer;
 mod process;
+mod questions;
 mod report;
 mod step;
 mod store;
@@ -68,6 +72,8 @@ enum Which {
     Store,
     /// What a long log with many files costs.
     Log,
+    /// Flat past sources by id and by place.
+    Lookups,
     /// Everything.
     All,
 }
@@ -155,6 +161,7 @@ fn list() -> Result<(), Failure> {
             Kind::Get => "get",
             Kind::Store => "store",
             Kind::Log => "log",
+            Kind::Lookups => "lookups",
         };
         println!("{benchmark:<8}{:<20}{}", workload.name, workload.about);
     }
@@ -170,6 +177,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Which::Get => workload.kind == Kind::Get,
             Which::Store => workload.kind == Kind::Store,
             Which::Log => workload.kind == Kind::Log,
+            Which::Lookups => workload.kind == Kind::Lookups,
         };
         if !wanted || only.is_some_and(|text| !workload.name.contains(text)) {
             continue;
@@ -187,6 +195,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Kind::Get => get::run(&workload, &corpus, options)?,
             Kind::Store => store::run(&workload, &corpus, options)?,
             Kind::Log => log::run(&workload, options)?,
+            Kind::Lookups => lookups::run(&workload, options)?,
         };
         ran += 1;
         print!("{}", report.markdown());

@@ -46,7 +46,7 @@ pub fn run(work: &Path, corpus: &Corpus, quick: bool) -> Result<Sample, Failure>
 }
 
 /// The Python of an environment with the packages, which is made if it is not there.
-fn installed(work: &Path) -> Result<PathBuf, Failure> {
+pub fn installed(work: &Path) -> Result<PathBuf, Failure> {
     let folder = work.join("venv");
     let python = folder.join("bin/python");
     let wanted = std::fs::read_to_string(REQUIREMENTS)?;

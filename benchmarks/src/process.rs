@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
+use crate::questions::Answer;
 
 /// What one step took.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Sample {
     pub peak_memory: Option<u64>,
     /// Time of each look-up in milliseconds, for look-ups.
     pub latencies: Vec<f64>,
+    /// What came out, for questions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
 }
 
 impl Sample {

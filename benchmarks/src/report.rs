@@ -163,6 +163,7 @@ mod tests {
             input: Input::Real { folders: Vec::new() },
             runs: 1,
             lookups: 0,
+            must: [].into(),
         };
         let mut report = Report::new(&workload, Machine::here());
         report.row(Row::not_run("python", "there is no python3"));

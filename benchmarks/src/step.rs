@@ -22,6 +22,7 @@ use noctuary_storage::night::in_order;
 use noctuary_storage::{Access, Archive, Location, Meter, Table, packets};
 
 use crate::Failure;
+use crate::ask::{self, How};
 use crate::corpus::{self, Packet};
 use crate::process::{Sample, Watch, bytes_read, median};
 
@@ -99,6 +100,23 @@ pub enum Step {
         /// The archive.
         archive: PathBuf,
     },
+    /// Loads flat rows of past sources.
+    Load {
+        /// The archive.
+        archive: PathBuf,
+        /// Parquet files.
+        files: Vec<PathBuf>,
+    },
+    /// Asks questions.
+    Ask {
+        /// The archive.
+        archive: PathBuf,
+        /// A JSON list of them.
+        questions: PathBuf,
+        /// With a clock or without.
+        #[arg(long)]
+        how: How,
+    },
     /// Reads gzip'd files, one a packet.
     GetFile {
         /// The folder.
@@ -134,6 +152,8 @@ pub fn run(step: &Step) -> Result<(), Failure> {
         })?,
         Step::Decode { runs, sources } => repeat(*runs, sources, decode)?,
         Step::Get { archive, ids, reopen, warm } => get(archive, ids, *reopen, *warm)?,
+        Step::Load { archive, files } => runtime()?.block_on(ask::take_in(archive, files))?,
+        Step::Ask { archive, questions, how } => runtime()?.block_on(ask::ask(archive, questions, *how))?,
         Step::GetFile { folder, ids, warm } => {
             get_each(&read_ids(ids)?, *warm, |id| Ok(corpus::gunzip(&std::fs::read(file_of(folder, id))?)?.len()))?
         }

@@ -1,11 +1,12 @@
 //! What is measured, as data: one TOML file per workload.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use noctuary_simulator::Plan;
 use serde::{Deserialize, Serialize};
 
-use crate::Failure;
+use crate::{Failure, questions};
 
 /// One file of `workloads/`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Workload {
     /// How many packets are looked up, for [`Kind::Get`].
     #[serde(default)]
     pub lookups: usize,
+    /// Goals, for [`Kind::Lookups`]: milliseconds that the middle answer to a question is to stay below.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub must: BTreeMap<String, f64>,
 }
 
 fn three() -> usize {
@@ -44,6 +48,8 @@ pub enum Kind {
     Store,
     /// What a long log with many files costs.
     Log,
+    /// Flat past sources by id and by place.
+    Lookups,
 }
 
 /// Packets to measure with.
@@ -71,6 +77,28 @@ pub enum Input {
         /// Files that the newest version shows.
         files: u64,
     },
+    /// No packets: rows of past sources.
+    Flat(Flat),
+}
+
+/// Rows of past sources to measure with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flat {
+    /// Another one, another sky.
+    pub seed: u64,
+    /// Rows of all nights.
+    pub rows: u64,
+    /// The same for `--quick`.
+    pub quick_rows: u64,
+    /// Objects that they are of.
+    pub objects: u64,
+    /// Nights, over which rows are spread evenly.
+    pub nights: u64,
+    /// Small commits that come after all nights.
+    pub hot_commits: u64,
+    /// Rows of each of them.
+    pub hot_rows: u64,
 }
 
 /// The workloads of a folder, in the order of their names.
@@ -98,6 +126,16 @@ fn read(file: &Path) -> Result<Workload, Failure> {
     }
     if workload.kind == Kind::Get && matches!(workload.input, Input::Real { .. }) {
         return Err(Failure::at(file, "a workload of kind get needs simulated packets, whose ids are known"));
+    }
+    if let Some(name) = workload.must.keys().find(|name| !questions::NAMES.contains(&name.as_str())) {
+        return Err(Failure::at(file, format!("there is a goal for {name:?}, which is no question")));
+    }
+    if let Input::Flat(flat) = &workload.input {
+        let Flat { rows, quick_rows, objects, nights, .. } = *flat;
+        if objects < 40 || nights < 7 || quick_rows < nights || quick_rows > rows || rows > u64::from(u32::MAX) {
+            let why = "flat rows need 40 objects, 7 nights, and from one row a night up to 4 billion in all";
+            return Err(Failure::at(file, why));
+        }
     }
     Ok(workload)
 }
@@ -136,6 +174,7 @@ mod tests {
             ("about = 'x'\nkind = 'get'\nlookups = 9\n[input.real]\nfolders = ['lsst']", "simulated"),
             ("about = 'x'\nkind = 'get'\n[input.real]\nfolders = ['lsst']", "lookups"),
             ("about = 'x'\nkind = 'ingest'\nruns = 0\n[input.real]\nfolders = ['lsst']", "runs"),
+            ("about = 'x'\nkind = 'log'\n[input.real]\nfolders = []\n[must]\nspeed = 3", "no question"),
         ] {
             std::fs::write(&file, text).unwrap();
             let Failure(why) = read(&file).unwrap_err();

@@ -1,0 +1,136 @@
+//! Steps of the look-ups: flat rows are loaded, and questions asked in the process that is timed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::{cast, sum};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use clap::ValueEnum;
+use futures::TryStreamExt;
+use noctuary_engine::{Engine, EngineOptions, SessionOptions};
+use noctuary_storage::load::{COMMIT_ROWS, LoadOptions, load};
+use noctuary_storage::{Archive, Location, Meter, Table};
+
+use crate::Failure;
+use crate::process::{Sample, Watch};
+use crate::questions::Answer;
+
+/// How to ask.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum How {
+    /// Once, without a clock.
+    Answers,
+    /// All of them once, and then again with a clock.
+    Warm,
+    /// The first, the archive opened while the clock runs.
+    Cold,
+}
+
+impl How {
+    /// As a command has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Answers => "answers",
+            Self::Warm => "warm",
+            Self::Cold => "cold",
+        }
+    }
+}
+
+/// Loads files as past sources.
+pub async fn take_in(archive: &Path, files: &[PathBuf]) -> Result<Sample, Failure> {
+    let options = LoadOptions {
+        survey: "lsst".into(),
+        table: Table::Sources,
+        columns: [].into(),
+        rights: None,
+        schema: None,
+        commit_rows: COMMIT_ROWS,
+    };
+    let watch = Watch::start();
+    let archive = Archive::open_or_create(Location::folder(archive)?).await?;
+    let report = load(&archive, files, &options, &Arc::new(Meter::default())).await?;
+    if report.already > 0 || !report.unused.is_empty() {
+        return Err(Failure(format!("not everything was loaded: {report:?}")));
+    }
+    Ok(Sample { packets: report.rows, ..watch.stop() })
+}
+
+/// Bytes of the files of past sources that the newest version shows.
+pub async fn size_of_sources(archive: &Path) -> Result<u64, Failure> {
+    let archive = Archive::open(Location::folder(archive)?).await?;
+    Ok(archive.snapshot().await?.files(Table::Sources, None).map(|file| file.bytes).sum())
+}
+
+/// Asks the questions of a file, a JSON list of them.
+pub async fn ask(archive: &Path, questions: &Path, how: How) -> Result<Sample, Failure> {
+    let text = std::fs::read_to_string(questions).map_err(|e| Failure::at(questions, e))?;
+    let questions: Vec<String> = serde_json::from_str(&text)?;
+    let (mut latencies, mut answers) = (Vec::new(), Vec::new());
+    let mut watch = Watch::start();
+    let began = Instant::now();
+    let archive = Archive::open(Location::folder(archive)?).await?;
+    let options = EngineOptions { extend: vec![Arc::new(noctuary_queries::register)], ..EngineOptions::default() };
+    let engine = Engine::new(archive, options)?;
+    let first = if matches!(how, How::Cold) { 1 } else { questions.len() };
+    for sql in questions.iter().take(first) {
+        let rows = asked(&engine, sql).await?;
+        if matches!(how, How::Cold) {
+            latencies.push(began.elapsed().as_secs_f64() * 1e3);
+        }
+        answers.push(answer(&rows)?);
+    }
+    if matches!(how, How::Warm) {
+        watch = Watch::start();
+        for sql in &questions {
+            let began = Instant::now();
+            asked(&engine, sql).await?;
+            latencies.push(began.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    Ok(Sample { latencies, answers, ..watch.stop() })
+}
+
+/// As a client does it: a session, a plan, and all rows of the answer.
+async fn asked(engine: &Engine, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
+    let session = engine.session(SessionOptions::default()).await?;
+    let plan = session.plan(sql).await?;
+    Ok(plan.execute().await?.try_collect().await?)
+}
+
+fn answer(batches: &[RecordBatch]) -> Result<Answer, Failure> {
+    let mut answer = Answer::default();
+    for batch in batches {
+        answer.rows += batch.num_rows() as u64;
+        for column in batch.columns() {
+            if column.data_type().is_integer() {
+                let numbers = cast(column, &DataType::Int64)?;
+                answer.whole = answer.whole.wrapping_add(sum(numbers.as_primitive::<Int64Type>()).unwrap_or_default());
+            } else if column.data_type().is_floating() {
+                let numbers = cast(column, &DataType::Float64)?;
+                answer.other += sum(numbers.as_primitive::<Float64Type>()).unwrap_or_default();
+            }
+        }
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Float32Array, Int64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn numbers_of_an_answer_are_added_up() {
+        let columns: [(&str, ArrayRef); 3] = [
+            ("a", Arc::new(Int64Array::from(vec![Some(1), None, Some(5)]))),
+            ("b", Arc::new(Float32Array::from(vec![0.5, 1.0, 2.0]))),
+            ("c", Arc::new(StringArray::from(vec!["x", "y", "z"]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        assert_eq!(answer(&[batch.clone(), batch]).unwrap(), Answer { rows: 6, whole: 12, other: 7.0 });
+    }
+}
