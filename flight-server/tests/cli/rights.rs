@@ -38,7 +38,7 @@ fn rights_hold_at_every_door() {
 #[test]
 fn what_counts_packets_is_for_those_who_may_see_all() {
     let place = place();
-    let counting: [&[&str]; 16] = [
+    let counting: [&[&str]; 18] = [
         &["nights"],
         &["ledger", "--by", "night"],
         &["quarantine", "list"],
@@ -53,8 +53,10 @@ fn what_counts_packets_is_for_those_who_may_see_all() {
         &["ingest", "sent"],
         &["rollback", "0"],
         &["demo", "--dir", "archive"],
-        &["questions", "run", "alerts_per_night"],
-        &["questions", "run", "what_is_missing"],
+        &["ask", "alerts_per_night"],
+        &["ask", "what_is_missing"],
+        &["delta"],
+        &["purge", "alerts", "1", "--reason", "x", "--yes"],
     ];
     for command in counting {
         let by_environment = place.command(command).env("NOCTUARY_RIGHTS", "public").output().unwrap();
@@ -66,7 +68,7 @@ fn what_counts_packets_is_for_those_who_may_see_all() {
     place.write("noctuary.toml", "rights = 'public'\n");
     place.run(&["versions"]).ends(2).warns("noctuary.toml");
     place.run(&["versions", "--rights", "all"]).ok();
-    for command in [&["schema", "show", SCHEMA_ID][..], &["survey", "show", "meerkat"], &["questions", "list"]] {
+    for command in [&["schema", "show", SCHEMA_ID][..], &["survey", "show", "meerkat"], &["ask"]] {
         place.run(command).ok();
     }
     let sql = "SELECT alerts FROM archive.surveys WHERE survey = 'meerkat'";
