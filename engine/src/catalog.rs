@@ -77,8 +77,12 @@ impl Tables {
         let (of, seen_by) = (snapshot.clone(), access.clone());
         let columns = system::versions(&[], access)?.schema();
         add("versions", Arc::new(Made::new(columns, move || system::versions(of.versions(), &seen_by))));
-        add("schemas", memory(system::schemas(snapshot, access)?)?);
-        add("surveys", memory(system::surveys(snapshot, access)?)?);
+        let (of, seen_by) = (snapshot.clone(), access.clone());
+        let columns = system::schemas(snapshot, access, true)?.schema();
+        add("schemas", Arc::new(Made::new(columns, move || system::schemas(&of, &seen_by, false))));
+        let (of, seen_by) = (snapshot.clone(), access.clone());
+        let columns = system::surveys(snapshot, access, true)?.schema();
+        add("surveys", Arc::new(Made::new(columns, move || system::surveys(&of, &seen_by, false))));
         // These count packets of all rights: only whoever may see all of them may see these.
         if access.is_everything() {
             let plain = |table, columns| -> Arc<dyn TableProvider> {

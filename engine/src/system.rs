@@ -105,9 +105,12 @@ pub(crate) fn has_rows(snapshot: &Snapshot, survey: &str, access: &Access) -> bo
     files.any(|file| snapshot.rights(file).keys().any(|label| access.allows(Some(label))))
 }
 
-/// One row per schema that is known.
-pub(crate) fn schemas(snapshot: &Snapshot, access: &Access) -> Result<RecordBatch> {
-    let schemas = snapshot.schemas().list();
+/// One row per schema that is known, or just the columns of such rows.
+pub(crate) fn schemas(snapshot: &Snapshot, access: &Access, just_columns: bool) -> Result<RecordBatch> {
+    let mut schemas = snapshot.schemas().list();
+    if just_columns {
+        schemas.clear();
+    }
     let surveys: Vec<Option<String>> =
         schemas.iter().map(|s| snapshot.surveys().recognise(s).map(|r| r.name.clone())).collect();
     let rows = schemas.iter().zip(&surveys).map(|(schema, survey)| {
@@ -125,9 +128,9 @@ pub(crate) fn schemas(snapshot: &Snapshot, access: &Access) -> Result<RecordBatc
     ])
 }
 
-/// One row per survey that is known.
-pub(crate) fn surveys(snapshot: &Snapshot, access: &Access) -> Result<RecordBatch> {
-    let surveys = snapshot.surveys().list();
+/// One row per survey that is known, or just the columns of such rows.
+pub(crate) fn surveys(snapshot: &Snapshot, access: &Access, just_columns: bool) -> Result<RecordBatch> {
+    let surveys = if just_columns { &[] } else { snapshot.surveys().list() };
     let rows = surveys.iter().map(|s| Some(count(visible_rows(snapshot, &s.name, None, access))));
     table(vec![
         ("survey", Arc::new(surveys.iter().map(|s| Some(s.name.as_str())).collect::<StringArray>())),
