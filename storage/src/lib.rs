@@ -9,6 +9,7 @@ mod as_of;
 mod checksum;
 pub mod compact;
 pub mod copies;
+mod delete;
 pub mod delta;
 pub mod error;
 mod files;

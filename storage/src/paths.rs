@@ -73,6 +73,14 @@ pub fn data(table: Table, survey: Option<&str>, group: &str, record: Option<&str
     }
 }
 
+/// A name that no other run of anything has: twelve hexadecimal digits.
+#[must_use]
+pub(crate) fn new_run() -> String {
+    let mut name = uuid::Uuid::new_v4().simple().to_string();
+    name.truncate(12);
+    name
+}
+
 /// `_index/sources/lsst/RUN-0003.parquet`: what is known of the rows of a file.
 #[must_use]
 pub fn index(file: &str) -> Path {

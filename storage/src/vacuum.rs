@@ -7,12 +7,13 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::archive::{Archive, Commit};
-use crate::error::{ErrorKind, Result, StorageError};
+use crate::delete::delete;
+use crate::error::{ErrorKind, Result};
 use crate::log::{Cleared, Entry};
 use crate::paths;
 use crate::snapshot::Snapshot;
@@ -91,17 +92,8 @@ pub async fn vacuum(archive: &Archive, options: &VacuumOptions) -> Result<Vacuum
     };
     if !options.dry_run {
         let all = found.superseded.iter().chain(&found.leftovers);
-        let paths: Vec<object_store::Result<Path>> = all.map(|path| Ok(Path::from(path.as_str()))).collect();
-        let mut deleted = archive.store().delete_stream(stream::iter(paths).boxed());
-        while let Some(path) = deleted.next().await {
-            match path {
-                // Somebody else may have been here before.
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(e) => return Err(StorageError::from(e).during("deleting what is not needed")),
-            }
-        }
-    }
-    if !options.dry_run {
+        let paths = all.map(|path| Path::from(path.as_str())).collect();
+        delete(archive.store(), paths, "deleting what is not needed").await?;
         index::remove_dead(archive, &archive.snapshot().await?).await?;
         delta::thin(archive, options.now - options.keep).await?;
     }

@@ -29,6 +29,9 @@ pub struct Mend {
 /// What there is to mend. No file is in two of them.
 pub(super) fn plan(snapshot: &Snapshot) -> Vec<Mend> {
     let mut mends = Vec::new();
+    if !snapshot.state.files.iter().any(|file| snapshot.hides_rows_of(file)) {
+        return mends;
+    }
     for file in &snapshot.state.files {
         let of_packets = snapshot.beside(file, Table::Packets).next();
         let files = match (file.table, of_packets) {

@@ -38,7 +38,7 @@ use crate::tables::{COMMIT, Table, record_node, table_of};
 /// archive stays as it was.
 pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> Result<Snapshot> {
     let inputs = task.groups.iter().map(|packets| Input::of(snapshot, packets)).collect::<Result<Vec<_>>>()?;
-    let run = uuid::Uuid::new_v4().simple().to_string();
+    let run = paths::new_run();
     let mut entry = Entry::new(Utc::now(), task.what());
     let mut number = 0;
     for inputs in alike(archive, inputs).await? {
@@ -56,7 +56,7 @@ pub(super) async fn run(archive: &Archive, snapshot: &Snapshot, task: &Task) -> 
             if own.is_empty() {
                 continue;
             }
-            let group = format!("{}-{number:04}", run.get(..12).unwrap_or(&run));
+            let group = format!("{run}-{number:04}");
             number += 1;
             let (inputs, schema, anchors) = (&inputs, &schema, &anchors);
             let merge = Group { archive, snapshot, task, inputs, schema, anchors, tile, whole, group, without: None };

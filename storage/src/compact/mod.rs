@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 pub use mend::Mend;
 pub(crate) use output::Output;
+pub(crate) use pieces::rows_at_a_time as pieces_at_a_time;
 pub use plain::Plain;
 pub(crate) use plain::stamped_rows as stamped;
 pub use policy::{Level, Policy, Task};

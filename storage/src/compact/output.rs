@@ -24,9 +24,15 @@ use crate::tables::{Table, writer_properties};
 /// Encoded bytes of a row group, at most: what a writer holds before they are put.
 const GROUP_BYTES: usize = 32 << 20;
 
-/// A file in the making.
+/// A file in the making, which begins with its first rows: they say which columns it has.
 pub(crate) struct Output {
+    store: Arc<dyn ObjectStore>,
     file: DataFile,
+    begun: Option<Begun>,
+}
+
+/// A file that has rows.
+struct Begun {
     writer: AsyncArrowWriter<Put>,
     told: Arc<Mutex<Told>>,
 }
@@ -37,43 +43,51 @@ struct Told {
     bytes: u64,
 }
 
-impl Output {
-    /// Begins a file of which everything but its rows is known.
-    ///
-    /// # Errors
-    /// When the schema has a type that Parquet has not.
-    pub fn begin(store: &Arc<dyn ObjectStore>, file: DataFile, schema: &SchemaRef) -> Result<Self> {
+impl Begun {
+    fn new(store: &Arc<dyn ObjectStore>, file: &DataFile, schema: &SchemaRef) -> Result<Self> {
         let told = Arc::new(Mutex::new(Told { checksum: Running::default(), bytes: 0 }));
         let path = Path::from(file.path.as_str());
         let put = Put { writer: BufWriter::new(Arc::clone(store), path), told: Arc::clone(&told) };
         let options = ArrowWriterOptions::new().with_properties(writer_properties(file.table, schema, true)?);
         let options = options.with_skip_arrow_metadata(true);
         let writer = AsyncArrowWriter::try_new_with_options(put, Arc::clone(schema), options)?;
-        Ok(Self { file, writer, told })
+        Ok(Self { writer, told })
+    }
+}
+
+impl Output {
+    /// Prepares a file of which everything but its rows is known.
+    pub fn new(store: &Arc<dyn ObjectStore>, file: DataFile) -> Self {
+        Self { store: Arc::clone(store), file, begun: None }
     }
 
     /// Appends rows.
     ///
     /// # Errors
-    /// When they cannot be put.
+    /// When they cannot be put, or the first have a type that Parquet has not.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let begun = match &mut self.begun {
+            Some(begun) => begun,
+            None => self.begun.insert(Begun::new(&self.store, &self.file, &batch.schema())?),
+        };
         self.file.rows += batch.num_rows() as u64;
-        self.writer.write(batch).await?;
+        begun.writer.write(batch).await?;
         let payload = matches!(self.file.table, Table::Packets | Table::Cutouts | Table::Quarantine);
-        if payload && self.writer.in_progress_size() >= GROUP_BYTES {
-            self.writer.flush().await?;
+        if payload && begun.writer.in_progress_size() >= GROUP_BYTES {
+            begun.writer.flush().await?;
         }
         Ok(())
     }
 
-    /// Ends the file, which is there from now on, though nobody knows of it.
+    /// Ends the file, which is there from now on, though nobody knows of it; `None` if nothing was written.
     ///
     /// # Errors
     /// When the last of it cannot be put.
-    pub async fn end(mut self, stats: FileStats) -> Result<DataFile> {
-        self.writer.finish().await?;
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(DataFile { bytes: told.bytes, checksum: told.checksum.told(), stats, ..self.file })
+    pub async fn end(self, stats: FileStats) -> Result<Option<DataFile>> {
+        let Some(Begun { mut writer, told }) = self.begun else { return Ok(None) };
+        writer.finish().await?;
+        let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(DataFile { bytes: told.bytes, checksum: told.checksum.told(), stats, ..self.file }))
     }
 }
 

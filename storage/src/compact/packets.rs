@@ -122,19 +122,16 @@ impl Merge {
         mut look: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<DataFile> {
         let mut lanes = Lanes::new(&self.archive, files, self.places(), at_a_time)?;
-        let mut output: Option<Output> = None;
+        let mut output = Output::new(self.archive.store(), target);
         for rows in self.rows.chunks(at_a_time) {
             let places: Vec<Place> = rows.iter().map(|row| (row.input, row.row)).collect();
             let batch = change(lanes.next(&places).await?, rows)?;
             look(&batch)?;
-            let output = match &mut output {
-                Some(output) => output,
-                None => output.insert(Output::begin(self.archive.store(), target.clone(), &batch.schema())?),
-            };
             output.write(&batch).await?;
         }
-        let output = output.ok_or_else(|| StorageError::internal("a group without packets"))?;
-        Ok(DataFile { commits: self.commits(), ..output.end(FileStats::default()).await? })
+        let file = output.end(FileStats::default()).await?;
+        let file = file.ok_or_else(|| StorageError::internal("a group without packets"))?;
+        Ok(DataFile { commits: self.commits(), ..file })
     }
 
     /// Lists of runs, pointing to where their records have gone.

@@ -19,6 +19,11 @@ use crate::parts::Pieces;
 /// Bytes of pieces that are in memory at a time, about.
 const BATCH_BYTES: u64 = 8 << 20;
 
+/// Rows of a file of pieces that are in memory at a time.
+pub(crate) fn rows_at_a_time(file: &DataFile) -> usize {
+    usize::try_from(BATCH_BYTES * file.rows / file.bytes.max(1)).unwrap_or(1).clamp(1, 4_096)
+}
+
 /// Writes the file of pieces, in the order of the inputs, and says where they have gone. Where an input says which of
 /// its pieces are needed, only these are written.
 ///
@@ -30,7 +35,7 @@ pub(super) async fn merge(
     needed: Vec<Vec<bool>>,
     target: DataFile,
 ) -> Result<(Option<DataFile>, Moved)> {
-    let mut output: Option<Output> = None;
+    let mut output = Output::new(archive.store(), target);
     let mut known: HashMap<u128, u32> = HashMap::new();
     let mut moved: Moved = Vec::with_capacity(inputs.len());
     for (number, input) in inputs.iter().enumerate() {
@@ -39,8 +44,7 @@ pub(super) async fn merge(
             continue;
         };
         let mut places = Vec::with_capacity(usize::try_from(file.rows).unwrap_or_default());
-        let in_batch = BATCH_BYTES * file.rows / file.bytes.max(1);
-        let rows = archive.rows(file).await?.with_batch_size(usize::try_from(in_batch).unwrap_or(1).clamp(1, 4_096));
+        let rows = archive.rows(file).await?.with_batch_size(rows_at_a_time(file));
         let mut rows = batches(file, rows)?;
         while let Some(batch) = rows.try_next().await? {
             let is_new = new_ones(&batch, file, needed.get(number), &mut known, &mut places)?;
@@ -48,18 +52,11 @@ pub(super) async fn merge(
             if kept.num_rows() == 0 {
                 continue;
             }
-            let output = match &mut output {
-                Some(output) => output,
-                None => output.insert(Output::begin(archive.store(), target.clone(), &kept.schema())?),
-            };
             output.write(&kept).await?;
         }
         moved.push(places);
     }
-    match output {
-        Some(output) => Ok((Some(output.end(FileStats::default()).await?), moved)),
-        None => Ok((None, moved)),
-    }
+    Ok((output.end(FileStats::default()).await?, moved))
 }
 
 /// Which rows of a batch have not been seen before, and where every one of them will be.

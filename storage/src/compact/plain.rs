@@ -98,8 +98,7 @@ impl Plain {
     }
 
     fn target(&self, first: &DataFile, number: usize) -> DataFile {
-        let run = uuid::Uuid::new_v4().simple().to_string();
-        let group = format!("{}-{number:04}", run.get(..12).unwrap_or(&run));
+        let group = format!("{}-{number:04}", paths::new_run());
         DataFile {
             path: paths::data(first.table, first.survey.as_deref(), &group, first.record.as_deref()).to_string(),
             group,
@@ -115,7 +114,7 @@ impl Plain {
 
     /// One after the other, as they came.
     async fn rows(&self, archive: &Archive, snapshot: &Snapshot, first: &DataFile) -> Result<DataFile> {
-        let mut output: Option<Output> = None;
+        let mut output = Output::new(archive.store(), self.target(first, 0));
         let mut stats = FileStats::default();
         let mut commits = None;
         for file in &self.files {
@@ -128,15 +127,12 @@ impl Plain {
                 let batch = filter_record_batch(&stamped(&alike(&batch, file.table)?, &of)?, &shown)?;
                 let stamps = batch.column(batch.num_columns() - 1).as_primitive::<Int64Type>();
                 records::widen(&mut commits, stamps.iter().flatten().filter_map(|c| u64::try_from(c).ok()));
-                let output = match &mut output {
-                    Some(output) => output,
-                    None => output.insert(Output::begin(archive.store(), self.target(first, 0), &batch.schema())?),
-                };
                 output.write(&batch).await?;
             }
         }
-        let output = output.ok_or_else(|| StorageError::damaged(format!("{} has no rows", first.path)))?;
-        Ok(DataFile { commits: commits.or(Some(first.span())), ..output.end(stats).await? })
+        let file = output.end(stats).await?;
+        let file = file.ok_or_else(|| StorageError::damaged(format!("{} has no rows", first.path)))?;
+        Ok(DataFile { commits: commits.or(Some(first.span())), ..file })
     }
 
     /// Each object in one place.

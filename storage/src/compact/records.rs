@@ -83,9 +83,9 @@ impl Merge {
             .map(|file| vec![NOWHERE; file.as_ref().map_or(0, |f| usize::try_from(f.rows).unwrap_or_default())])
             .collect();
         let units = self.units().await?;
-        let mut output: Option<Output> = None;
         let own = self.own_columns(&target);
         let mut index = own.clone().map(Builder::new);
+        let mut output = Output::new(self.archive.store(), target);
         let mut stats = Stats::default();
         let mut at = 0;
         while at < units.len() {
@@ -100,15 +100,11 @@ impl Merge {
             if let Some(index) = &mut index {
                 index.push(&batch)?;
             }
-            let output = match &mut output {
-                Some(output) => output,
-                None => output.insert(Output::begin(self.archive.store(), target.clone(), &batch.schema())?),
-            };
             output.write(&batch).await?;
         }
-        let Some(output) = output else { return Ok((None, moved)) };
         let commits = stats.commits;
-        let file = DataFile { commits, ..output.end(stats.told()).await? };
+        let Some(file) = output.end(stats.told()).await? else { return Ok((None, moved)) };
+        let file = DataFile { commits, ..file };
         if let (Some(own), Some(index)) = (own, index)
             && let Err(e) = index::put(&self.archive, &file, &own, &index.finish()).await
         {

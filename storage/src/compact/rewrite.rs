@@ -10,6 +10,7 @@ use super::records::Triggers;
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::log::DataFile;
+use crate::paths;
 use crate::snapshot::Snapshot;
 
 /// The files of a group before and after.
@@ -53,7 +54,6 @@ pub(crate) async fn without(
         group_bytes: u64::MAX,
         own_bytes: packets.bytes,
     };
-    let run = uuid::Uuid::new_v4().simple().to_string();
     let group = Group {
         archive,
         snapshot,
@@ -63,7 +63,7 @@ pub(crate) async fn without(
         anchors: &Arc::new(anchors),
         tile: &Tile(i64::MIN..i64::MAX),
         whole: false,
-        group: format!("{}-0000", run.get(..12).unwrap_or(&run)),
+        group: format!("{}-0000", paths::new_run()),
         without: Some(Arc::new(triggers)),
     };
     rewritten.add = group.write(stay).await?;

@@ -26,7 +26,8 @@ use tokio::sync::Mutex;
 pub use table::{PublishedTable, TableName};
 
 use crate::archive::Archive;
-use crate::error::{Result, StorageError};
+use crate::delete::delete;
+use crate::error::Result;
 use crate::log::{DataFile, Entry};
 use crate::snapshot::Snapshot;
 use crate::tables::Table;
@@ -113,7 +114,9 @@ pub(crate) async fn follow(archive: &Archive, snapshot: &Snapshot) -> Result<()>
 /// The tables that have files, or had some when they were published last.
 async fn names(archive: &Archive, snapshot: &Snapshot) -> Result<BTreeSet<TableName>> {
     let of_files = snapshot.state.files.iter().filter(|file| PUBLISHED.contains(&file.table));
-    let mut names: BTreeSet<TableName> = of_files.map(|file| TableName::of(file)).collect();
+    let of_files: BTreeSet<_> = of_files.map(|file| (file.table, file.survey.as_deref())).collect();
+    let name = |(table, survey): (Table, Option<&str>)| TableName { table, survey: survey.map(str::to_owned) };
+    let mut names: BTreeSet<TableName> = of_files.into_iter().map(name).collect();
     let mut memory = archive.published().lock().await;
     // What is known of a log that was taken away since is of no use.
     if memory.as_ref().is_none_or(|(since, _)| Some(*since) != snapshot.published_since()) {
@@ -166,17 +169,7 @@ pub(crate) async fn clear(archive: &Archive) -> Result<()> {
         let ours = objects.try_filter(|object| std::future::ready(paths::is_delta(&object.location)));
         gone.extend(ours.map_ok(|object| object.location).try_collect::<Vec<_>>().await?);
     }
-    if gone.is_empty() {
-        return Ok(());
-    }
     // The last first: a log that has lost its end is an older one, and one that has lost its beginning is none.
     gone.sort_by(|a, b| b.cmp(a));
-    let mut deleted = archive.store().delete_stream(stream::iter(gone.into_iter().map(Ok)).boxed());
-    while let Some(path) = deleted.next().await {
-        match path {
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(e) => return Err(StorageError::from(e).during("taking published tables away")),
-        }
-    }
-    Ok(())
+    delete(archive.store(), gone, "taking published tables away").await
 }

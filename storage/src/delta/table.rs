@@ -15,6 +15,7 @@ use super::actions::{self, Line, MetaData};
 use super::checkpoint;
 use super::schema::Columns;
 use crate::archive::Archive;
+use crate::delete::delete;
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::columns as columns_of;
 use crate::log::DataFile;
@@ -39,10 +40,6 @@ pub struct TableName {
 }
 
 impl TableName {
-    pub(super) fn of(file: &DataFile) -> Self {
-        Self { table: file.table, survey: file.survey.clone() }
-    }
-
     fn folder(&self) -> String {
         paths::table(self.table, self.survey.as_deref())
     }
@@ -323,19 +320,8 @@ pub(super) async fn thin(archive: &Archive, name: &TableName, before: DateTime<U
     let is_old = |object: &&ObjectMeta| {
         object.last_modified <= before && version(&object.location).is_some_and(|version| version < newest)
     };
-    let old: Vec<object_store::Result<Path>> =
-        objects.iter().filter(is_old).map(|object| Ok(object.location.clone())).collect();
-    if old.is_empty() {
-        return Ok(());
-    }
-    let mut deleted = archive.store().delete_stream(stream::iter(old).boxed());
-    while let Some(path) = deleted.next().await {
-        match path {
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(e) => return Err(StorageError::from(e).during("deleting old versions of published tables")),
-        }
-    }
-    Ok(())
+    let old = objects.iter().filter(is_old).map(|object| object.location.clone()).collect();
+    delete(archive.store(), old, "deleting old versions of published tables").await
 }
 
 /// Columns that mean something within the archive only.

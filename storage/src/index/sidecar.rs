@@ -8,7 +8,7 @@ use arrow::array::ArrayRef;
 use arrow::array::{Array, AsArray, Float32Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Float32Type, Int64Type, Schema, UInt32Type};
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -20,7 +20,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{Objects, OwnColumns, RowIndex, Run, build, has_index};
 use crate::archive::Archive;
-use crate::error::{Result, StorageError};
+use crate::delete::delete;
+use crate::error::Result;
 use crate::log::DataFile;
 use crate::paths;
 use crate::snapshot::Snapshot;
@@ -206,18 +207,8 @@ pub async fn remove_dead(archive: &Archive, snapshot: &Snapshot) -> Result<()> {
     let live = live.chain(snapshot.state.waiting().map(|gone| gone.path.as_str()));
     let live: HashSet<String> = live.map(|path| paths::index(path).to_string()).collect();
     let dead = names(archive).await?.into_iter().filter(|name| !live.contains(name));
-    let dead: Vec<object_store::Result<_>> = dead.map(|name| Ok(name.as_str().into())).collect();
-    if dead.is_empty() {
-        return Ok(());
-    }
-    let mut deleted = archive.store().delete_stream(stream::iter(dead).boxed());
-    while let Some(path) = deleted.next().await {
-        match path {
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(e) => return Err(StorageError::from(e).during("deleting indices of files that are gone")),
-        }
-    }
-    Ok(())
+    let dead = dead.map(|name| name.as_str().into()).collect();
+    delete(archive.store(), dead, "deleting indices of files that are gone").await
 }
 
 async fn names(archive: &Archive) -> Result<Vec<String>> {

@@ -117,10 +117,9 @@ pub(super) struct Ready {
 impl Run {
     /// Builds the files of up to `in_flight` commits at a time.
     pub fn new(archive: &Archive, snapshot: &Snapshot, in_flight: usize) -> Self {
-        let name = uuid::Uuid::new_v4().simple().to_string();
         Self {
             archive: archive.clone(),
-            name: name.get(..12).unwrap_or(&name).to_owned(),
+            name: paths::new_run(),
             newest: Mutex::new(snapshot.clone()),
             headers: Mutex::default(),
             builders: Builders::new(in_flight),

@@ -288,8 +288,7 @@ async fn commit(
     target: &Target,
     batch: &RecordBatch,
 ) -> Result<Snapshot> {
-    let name = uuid::Uuid::new_v4().simple().to_string();
-    let group = format!("{}-{chunk:06}", name.get(..12).unwrap_or(&name));
+    let group = format!("{}-{chunk:06}", crate::paths::new_run());
     let mut writer = writer(target.table, &batch.schema())?;
     writer.write(batch)?;
     let of = Some((target.survey.name.as_str(), target.schema.fingerprint()));

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::files::{file, writer};
 use crate::ingest::{TallyKey, ledger_rows, range};
 use crate::log::{Counts, DataFile, FileStats};
+use crate::paths;
 use crate::tables::{COMMIT, Table};
 
 /// The source that rows of the ledger name which no delivery brought.
@@ -43,8 +44,7 @@ pub(super) async fn put(archive: &Archive, marks: &[Mark], note: &str) -> Result
     let schema = Arc::new(Schema::new(fields));
     let mut writer = writer(Table::Ledger, &schema)?;
     writer.write(&RecordBatch::try_new(schema, columns)?)?;
-    let group = uuid::Uuid::new_v4().simple().to_string();
-    let group = format!("purge-{}", group.get(..12).unwrap_or(&group));
+    let group = format!("purge-{}", paths::new_run());
     let stats = FileStats { night: range(marks.iter().filter_map(|mark| mark.night)), ..FileStats::default() };
     let (file, bytes) = file(Table::Ledger, None, &group, None, marks.len(), stats, writer.into_inner()?);
     archive.store().put(&file.path.as_str().into(), PutPayload::from(bytes)).await?;

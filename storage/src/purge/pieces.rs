@@ -15,16 +15,13 @@ use parquet::arrow::ProjectionMask;
 
 use super::cutouts::named;
 use crate::archive::Archive;
-use crate::compact::Output;
+use crate::compact::{Output, pieces_at_a_time};
 use crate::error::{Result, StorageError};
 use crate::footers::batches;
 use crate::log::DataFile;
 use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::tables::{PIECES, Table};
-
-/// Bytes of pieces that are in memory at a time, about.
-const BATCH_BYTES: u64 = 8 << 20;
 
 /// What has become of the files of pieces.
 #[derive(Debug, Default)]
@@ -131,25 +128,19 @@ pub(super) async fn uses(
 
 /// The same pieces without those that nobody needs.
 async fn rewrite(archive: &Archive, file: &DataFile, used: &[bool]) -> Result<DataFile> {
-    let name = uuid::Uuid::new_v4().simple().to_string();
-    let name = format!("{}-0000", name.get(..12).unwrap_or(&name));
+    let name = format!("{}-0000", paths::new_run());
     let path = paths::data(file.table, file.survey.as_deref(), &name, None).to_string();
     let target = DataFile { path, bytes: 0, rows: 0, commits: Some(file.span()), ..file.clone() };
-    let in_batch = usize::try_from(BATCH_BYTES * file.rows / file.bytes.max(1)).unwrap_or(1).clamp(1, 4_096);
-    let mut batches = batches(file, archive.rows(file).await?.with_batch_size(in_batch))?;
-    let mut output: Option<Output> = None;
+    let mut batches = batches(file, archive.rows(file).await?.with_batch_size(pieces_at_a_time(file)))?;
+    let mut output = Output::new(archive.store(), target);
     let mut first = 0;
     while let Some(batch) = batches.try_next().await? {
         let left = only(&batch, used.get(first..).unwrap_or_default())?;
         first += batch.num_rows();
-        let output = match &mut output {
-            Some(output) => output,
-            None => output.insert(Output::begin(archive.store(), target.clone(), &batch.schema())?),
-        };
         output.write(&left).await?;
     }
-    let output = output.ok_or_else(|| StorageError::damaged(format!("{} has no rows", file.path)))?;
-    output.end(file.stats.clone()).await
+    let rewritten = output.end(file.stats.clone()).await?;
+    rewritten.ok_or_else(|| StorageError::damaged(format!("{} has no rows", file.path)))
 }
 
 /// A batch with nothing but their kind in rows that are not used.

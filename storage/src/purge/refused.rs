@@ -56,27 +56,22 @@ async fn holds(archive: &Archive, file: &DataFile, hashes: &HashSet<&str>) -> Re
 }
 
 async fn rewrite(archive: &Archive, file: &Arc<DataFile>, hashes: &HashSet<&str>) -> Result<DataFile> {
-    let group = uuid::Uuid::new_v4().simple().to_string();
-    let group = format!("purge-{}", group.get(..12).unwrap_or(&group));
+    let group = format!("purge-{}", paths::new_run());
     let path = paths::data(file.table, None, &group, None).to_string();
     let target = DataFile { path, group, bytes: 0, rows: 0, ..DataFile::clone(file) };
     let mut batches = batches(file, archive.rows(file).await?.with_batch_size(BATCH_ROWS))?;
-    let mut output: Option<Output> = None;
+    let mut output = Output::new(archive.store(), target);
     let mut commits = file.commits;
     while let Some(batch) = batches.try_next().await? {
         let (batch, stamped) = crate::compact::stamped(&batch, file)?;
         commits = commits.or(stamped);
         let sha256 = text(&batch, "sha256", file)?;
         let gone: Vec<bool> = (0..batch.num_rows()).map(|row| hashes.contains(sha256.value(row))).collect();
-        let batch = emptied(&batch, &gone)?;
-        let output = match &mut output {
-            Some(output) => output,
-            None => output.insert(Output::begin(archive.store(), target.clone(), &batch.schema())?),
-        };
-        output.write(&batch).await?;
+        output.write(&emptied(&batch, &gone)?).await?;
     }
-    let output = output.ok_or_else(|| StorageError::damaged(format!("{} has no rows", file.path)))?;
-    Ok(DataFile { commits, ..output.end(file.stats.clone()).await? })
+    let rewritten = output.end(file.stats.clone()).await?;
+    let rewritten = rewritten.ok_or_else(|| StorageError::damaged(format!("{} has no rows", file.path)))?;
+    Ok(DataFile { commits, ..rewritten })
 }
 
 /// A batch of the quarantine without the bytes in some of its rows.
