@@ -14,6 +14,7 @@ use noctuary_storage::log::DataFile;
 use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::conditions::{Condition, Key, Relation, Value};
+use crate::copies;
 use crate::reader::Readers;
 
 /// Something that rows must be.
@@ -40,25 +41,16 @@ fn note(condition: &Condition, all: &mut Vec<Wanted>) {
             note(a, all);
             note(b, all);
         }
-        Condition::OneOf { key: Key::Object, relation, values } => {
-            let ids: Option<Vec<Id>> = values.iter().map(id).collect();
-            if let (Some(by), Some(ids)) = (by(*relation), ids) {
-                all.push(Wanted::Objects(by, ids));
-            }
-        }
-        // Several values are often told as one equal to each of them.
-        Condition::Or(_, _) => {
-            let mut values = Vec::new();
-            if let Some(by) = either(condition, &mut values) {
-                all.push(Wanted::Objects(by, values));
-            }
-        }
         Condition::Within { cap, .. } => all.push(Wanted::Within(cap.circle())),
-        _ => {}
+        other => {
+            let mut ids = Vec::new();
+            all.extend(either(other, &mut ids).map(|by| Wanted::Objects(by, ids)));
+        }
     }
 }
 
-/// The objects of conditions of which one must hold; `None` if one of them is about something else.
+/// The objects of a condition, or of several of which one must hold, as which a list of values is often told; `None` if
+/// one of them is about something else.
 fn either(condition: &Condition, ids: &mut Vec<Id>) -> Option<By> {
     match condition {
         Condition::Or(a, b) => {
@@ -160,18 +152,28 @@ fn both(a: &Rows, b: &Rows) -> Rows {
     rows
 }
 
-/// What of a file is read: rows that are asked for, of those that are shown; `None` for all.
-pub(crate) fn selection(file: &DataFile, asked: Option<&Rows>, shown: Option<&RowSelection>) -> Option<RowSelection> {
-    let all = usize::try_from(file.rows).unwrap_or(usize::MAX);
-    let asked = asked.filter(|rows| rows.as_slice() != std::slice::from_ref(&self::all(file)));
-    let asked = asked.map(|rows| {
-        let ranges = rows.iter().map(|rows| rows.start as usize..rows.end as usize);
-        RowSelection::from_consecutive_ranges(ranges, all)
-    });
-    match (asked, shown) {
-        (Some(asked), Some(shown)) => Some(asked.intersection(shown)),
-        (asked, shown) => asked.or_else(|| shown.cloned()),
+/// What of files is read: rows that are asked for, of those that are shown; `None` for all.
+pub(crate) fn selections(files: &[(usize, &Arc<DataFile>)], asked: &[Rows], shown: &copies::Rows) -> copies::Rows {
+    let mut selections: Vec<Option<RowSelection>> = vec![None; asked.len()];
+    for (number, file) in files {
+        let shown = shown.get(*number).and_then(Option::as_ref);
+        if let (Some(selection), Some(asked)) = (selections.get_mut(*number), asked.get(*number)) {
+            *selection = self::selection(file, asked, shown);
+        }
     }
+    selections.into()
+}
+
+fn selection(file: &DataFile, asked: &Rows, shown: Option<&RowSelection>) -> Option<RowSelection> {
+    if asked.as_slice() == std::slice::from_ref(&all(file)) {
+        return shown.cloned();
+    }
+    let ranges = asked.iter().map(|rows| rows.start as usize..rows.end as usize);
+    let asked = RowSelection::from_consecutive_ranges(ranges, usize::try_from(file.rows).unwrap_or(usize::MAX));
+    Some(match shown {
+        Some(shown) => asked.intersection(shown),
+        None => asked,
+    })
 }
 
 #[cfg(test)]

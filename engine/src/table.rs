@@ -371,17 +371,11 @@ impl TableProvider for FileTable {
             Some(copies) => copies.shown(&self.readers, &self.files, asked.as_deref()).await?,
             None => Arc::default(),
         };
-        let rows: Vec<Option<RowSelection>> = self
-            .files
-            .iter()
-            .enumerate()
-            .map(|(number, file)| {
-                let asked = asked.as_ref().and_then(|asked| asked.get(number));
-                lookup::selection(file, asked, rows.get(number).and_then(Option::as_ref))
-            })
-            .collect();
-        // What statistics would tell of rows and pages is told already.
-        let conditions = if asked.is_some() { Vec::new() } else { conditions };
+        let (rows, conditions) = match &asked {
+            None => (rows, conditions),
+            // What statistics would tell of rows and pages is told already.
+            Some(asked) => (lookup::selections(&files, asked, &rows), Vec::new()),
+        };
         let mut columns = shown.fields().iter().map(|f| place(f.name())).collect::<Result<Vec<_>, _>>()?;
         let lists = self.wanted(&shown);
         if lists.is_empty() {
