@@ -22,12 +22,13 @@ use crate::apart::KINDS;
 use crate::columns::AlertColumns;
 use crate::describe::{self, Described};
 use crate::error::{EngineError, Result};
-use crate::made::Made;
+use crate::made;
+use crate::named::Made;
 use crate::names::Mentioned;
 use crate::objects::{Paths, of_records};
 use crate::reader::Readers;
 use crate::records::RecordColumns;
-use crate::system;
+use crate::system::{self, Listed};
 use crate::table::FileTable;
 
 /// The one catalog.
@@ -66,6 +67,8 @@ impl Tables {
                 tables.with_alerts.push(survey.name.clone());
             }
         }
+        let mut listed: Vec<Listed> = Vec::new();
+        listed.extend(tables.described().map(|(s, t, columns)| (s.to_owned(), t.to_owned(), Arc::clone(columns))));
         let own = tables.schemas.entry(ARCHIVE.into()).or_default();
         let mut add = |name: &str, provider: Arc<dyn TableProvider>| {
             let described = Arc::new(describe::plain(name, provider.schema().fields()));
@@ -76,13 +79,15 @@ impl Tables {
         };
         let (of, seen_by) = (snapshot.clone(), access.clone());
         let columns = system::versions(&[], access)?.schema();
-        add("versions", Arc::new(Made::new(columns, move || system::versions(of.versions(), &seen_by))));
+        add("versions", Arc::new(made::Made::new(columns, move || system::versions(of.versions(), &seen_by))));
         let (of, seen_by) = (snapshot.clone(), access.clone());
         let columns = system::schemas(snapshot, access, true)?.schema();
-        add("schemas", Arc::new(Made::new(columns, move || system::schemas(&of, &seen_by, false))));
+        add("schemas", Arc::new(made::Made::new(columns, move || system::schemas(&of, &seen_by, false))));
         let (of, seen_by) = (snapshot.clone(), access.clone());
         let columns = system::surveys(snapshot, access, true)?.schema();
-        add("surveys", Arc::new(Made::new(columns, move || system::surveys(&of, &seen_by, false))));
+        add("surveys", Arc::new(made::Made::new(columns, move || system::surveys(&of, &seen_by, false))));
+        let columns = system::columns(&[])?.schema();
+        add("columns", Arc::new(made::Made::new(columns, move || system::columns(&listed))));
         // These count packets of all rights: only whoever may see all of them may see these.
         if access.is_everything() {
             let plain = |table, columns| -> Arc<dyn TableProvider> {
@@ -90,7 +95,7 @@ impl Tables {
                 Arc::new(FileTable::plain(snapshot, columns, files, Arc::clone(readers)))
             };
             let (of, columns) = (snapshot.clone(), system::files(snapshot, &[])?.schema());
-            add("files", Arc::new(Made::new(columns, move || system::files(&of, &system::WITH_FILES))));
+            add("files", Arc::new(made::Made::new(columns, move || system::files(&of, &system::WITH_FILES))));
             add("ledger", plain(Table::Ledger, ledger_columns()));
             let refused = plain(Table::Quarantine, quarantine_columns());
             add("quarantine", quarantine(refused, memory(system::released(snapshot)?)?)?);
@@ -102,12 +107,15 @@ impl Tables {
     /// known which there are.
     pub(crate) fn mentioned(&self, table: &TableReference) -> Result<Option<Mentioned>> {
         self.describe(table)?;
+        let name = table.table();
         let schema = match table.schema() {
             Some(INFORMATION_SCHEMA) => None,
-            None | Some(ARCHIVE) if OF_SURVEYS.contains(&table.table()) => self.only_survey(),
-            schema => Some(schema.unwrap_or(ARCHIVE)),
+            None | Some(ARCHIVE) => self.home(name),
+            schema => schema,
         };
-        Ok(schema.map(|schema| (schema.to_owned(), table.table().to_owned())))
+        let own = |schema: &str| self.schemas.get(schema).and_then(|tables| named(tables, name));
+        Ok(schema
+            .map(|schema| (schema.to_owned(), own(schema).map_or_else(|| name.to_owned(), |(own, _)| own.clone()))))
     }
 
     /// What the columns of a table mean.
@@ -124,20 +132,32 @@ impl Tables {
         }
     }
 
-    /// One table; a name without schema is looked for in `archive`, and `alerts` and the like where only one survey has
-    /// alerts.
+    /// The schema in which a table is that is named alone: `archive`, or else the one survey that has such a table; of
+    /// several, the one that has alerts. `None` if that is not one.
+    pub(crate) fn home(&self, name: &str) -> Option<&str> {
+        if !OF_SURVEYS.contains(&name) {
+            let has = |schema: &&String| self.schemas.get(*schema).is_some_and(|tables| named(tables, name).is_some());
+            let mut homes = self.schemas.keys().filter(has);
+            match (homes.next(), homes.next()) {
+                (None, _) => return Some(ARCHIVE),
+                (Some(one), None) => return Some(one),
+                _ => {}
+            }
+        }
+        self.only_survey()
+    }
+
+    /// One table; a name without schema is looked for in its [`home`](Self::home).
     fn find(&self, schema: Option<&str>, name: &str) -> Result<&Entry> {
-        let alone = matches!(schema, None | Some(ARCHIVE)) && OF_SURVEYS.contains(&name);
-        let schema = match (alone, self.only_survey()) {
-            (true, Some(only)) => only,
-            (true, None) => return Err(self.which(name)),
-            (false, _) => schema.unwrap_or(ARCHIVE),
+        let schema = match schema {
+            None | Some(ARCHIVE) => self.home(name).ok_or_else(|| self.which(name))?,
+            Some(schema) => schema,
         };
         let Some(tables) = self.schemas.get(schema) else {
             let near = crate::names::nearest(schema, self.schemas.keys().map(String::as_str));
             return Err(EngineError::invalid(format!("there is no schema {schema:?}{near}")));
         };
-        tables.get(name).ok_or_else(|| {
+        named(tables, name).map(|(_, entry)| entry).ok_or_else(|| {
             if schema == ARCHIVE && matches!(name, "ledger" | "quarantine" | "files") {
                 return EngineError::invalid(format!(
                     "{name} tells of alerts of all rights, and may be seen with the rights to all of them only"
@@ -197,6 +217,12 @@ impl Tables {
     }
 }
 
+/// The table of this name: so written, or else in another case.
+fn named<'t>(tables: &'t BTreeMap<String, Entry>, name: &str) -> Option<(&'t String, &'t Entry)> {
+    let spelled = || tables.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+    tables.get_key_value(name).or_else(spelled)
+}
+
 /// The tables of a survey.
 fn of_survey(
     snapshot: &Snapshot,
@@ -211,7 +237,7 @@ fn of_survey(
     };
     let columns = AlertColumns::of(snapshot, survey);
     let files = FileTable::alerts(snapshot, &columns, Arc::clone(readers), access, prune);
-    let alerts: Arc<dyn TableProvider> = Arc::new(files);
+    let alerts: Arc<dyn TableProvider> = Arc::new(files.clone());
     add(ALERTS, Arc::clone(&alerts), describe::alerts(&columns));
     for kind in KINDS {
         let Some(own) = RecordColumns::of(snapshot, &columns, kind) else { continue };
@@ -219,18 +245,24 @@ fn of_survey(
         let files = FileTable::records(snapshot, &columns, &own, Arc::clone(readers), access, prune);
         add(&name, Arc::new(files), describe::records(&name, &columns, &own));
     }
+    let loaded = RecordColumns::of_loaded_objects(snapshot, &columns).map(|own| -> Arc<dyn TableProvider> {
+        Arc::new(FileTable::records(snapshot, &columns, &own, Arc::clone(readers), access, prune))
+    });
     let records = &survey.records;
     for (name, paths, meaning) in
         [("objects", &records.object, Paths::First), ("ssobjects", &records.solar, Paths::All)]
     {
         if let Some(mut view) = of_records(name, &columns, Arc::clone(&alerts), paths, meaning)? {
-            if name == "objects"
-                && let Some(own) = RecordColumns::of_loaded_objects(snapshot, &columns)
-            {
-                let loaded = FileTable::records(snapshot, &columns, &own, Arc::clone(readers), access, prune);
-                view = view.with_loaded(Arc::new(loaded), survey)?;
+            if let Some(loaded) = loaded.as_ref().filter(|_| name == "objects") {
+                view = view.with_loaded(Arc::clone(loaded), survey)?;
             }
             add(name, view.provider, view.described);
+        }
+    }
+    let made = Made { snapshot, access, readers, prune, columns: &columns, alerts: &files, loaded: loaded.as_ref() };
+    for named in &survey.tables {
+        if let Some(view) = made.table(named)? {
+            add(&named.name, view.provider, view.described);
         }
     }
     Ok(tables)

@@ -2,7 +2,7 @@
 //!
 //! A [`Session`] sees one version of the archive with one reader's rights. It has a schema for each survey, with the
 //! table `alerts` in the packet's own shape and with tables of the records that packets are made of (`sources`,
-//! `forced`, `objects`, `ssobjects`), and the schema `archive` with what the archive knows of itself.
+//! `forced`, `objects`, `ssobjects`) or go by the survey's own names, and the schema `archive` with what the archive knows of itself.
 //!
 //! ```no_run
 //! # async fn ask(archive: noctuary_storage::Archive) -> noctuary_engine::Result<()> {
@@ -38,6 +38,7 @@ mod lookup;
 mod made;
 mod meanings;
 mod merge;
+mod named;
 mod names;
 mod narrow;
 mod objects;
@@ -53,6 +54,7 @@ mod sql;
 mod system;
 mod table;
 mod views;
+mod whole;
 
 pub use engine::{Engine, EngineOptions, Extension, SessionOptions};
 pub use error::{EngineError, ErrorKind, Result};

@@ -2,7 +2,7 @@
 
 /// Name, unit and meaning of every column. Where one name means different things in different tables, the table stands
 /// before it.
-pub(crate) const MEANINGS: [(&str, &str, &str); 70] = [
+pub(crate) const MEANINGS: [(&str, &str, &str); 76] = [
     // What every alert has.
     ("_alert", "", "id of the alert, unique within its survey"),
     ("_object", "", "id of the object, null if the alert names none"),
@@ -74,6 +74,13 @@ pub(crate) const MEANINGS: [(&str, &str, &str); 70] = [
     ("commit", "", "version that brought the file"),
     ("first_night", "", "earliest night in the file"),
     ("last_night", "", "latest night in the file"),
+    // Of columns.
+    ("columns.schema", "", "schema that the table is in"),
+    ("columns.table", "", "table that the column is of"),
+    ("column", "", "name of the column, or path of a leaf; `[]` stands for the elements of a list"),
+    ("type", "", "type of its values"),
+    ("unit", "", "physical unit, where one is stated"),
+    ("description", "", "what it means, where it is stated"),
     // Of schemas and surveys.
     ("name", "", "name of the writer schema"),
     ("schemas.version", "", "version that the writer schema states"),

@@ -21,6 +21,8 @@ struct Spelling {
 pub(crate) struct Names {
     by_lower: BTreeMap<String, Vec<Spelling>>,
     schemas: BTreeSet<String>,
+    /// Schemas of tables that may be named alone, by the names of these in lower case.
+    homes: BTreeMap<String, String>,
     /// Dotted paths with the table they are of.
     paths: Vec<(Mentioned, String)>,
 }
@@ -37,6 +39,9 @@ impl Names {
             names.schemas.insert(schema.to_owned());
             names.add(schema, schema, "");
             names.add(table, schema, schema);
+            if let Some(home) = tables.home(table).filter(|home| *home == schema) {
+                names.homes.insert(table.to_lowercase(), home.to_owned());
+            }
             for column in described.iter() {
                 let mut parent = table.to_owned();
                 for part in column.column.split('.') {
@@ -67,9 +72,20 @@ impl Names {
         self.schemas.get(&lower).map(String::as_str).or_else(|| alone().map(|s| s.schema.as_str()))
     }
 
+    /// The schema of a table that may be named alone.
+    pub(crate) fn home(&self, table: &str) -> Option<&str> {
+        self.homes.get(&table.to_lowercase()).map(String::as_str)
+    }
+
     /// The archive's spelling of a word, if it has one. `mentioned` are the schemas of the question, `parent` the word
-    /// before the dot. Schemas and the archive's own tables may be named in every question; of other schemas, nothing.
-    pub(crate) fn spell(&self, word: &str, mentioned: &BTreeSet<String>, parent: Option<&str>) -> Option<&str> {
+    /// before the dot; what the question reads as a table `is_table`, and is a column otherwise. Schemas and the archive's own tables may be named in every question; of other schemas, nothing.
+    pub(crate) fn spell(
+        &self,
+        word: &str,
+        mentioned: &BTreeSet<String>,
+        parent: Option<&str>,
+        is_table: bool,
+    ) -> Option<&str> {
         let all = self.by_lower.get(&word.to_lowercase())?.iter();
         let always = |s: &Spelling| s.schema == ARCHIVE && (s.parent.is_empty() || s.parent == ARCHIVE);
         let all: Vec<&Spelling> = all.filter(|s| mentioned.contains(&s.schema) || always(s)).collect();
@@ -77,6 +93,8 @@ impl Names {
         let parent = parent.map(str::to_lowercase);
         let all = only(all, |s| parent.as_ref().is_some_and(|p| s.parent == *p));
         let all = only(all, |s| s.name == word);
+        // A survey may call a table like a record, but for case.
+        let all = only(all, |s| (s.parent == s.schema) == is_table);
         all.first().map(|s| s.name.as_str())
     }
 
@@ -192,11 +210,15 @@ mod tests {
         names.add("objectId", "ztf", "alerts");
         names.add("objectID", "other", "alerts");
         let mentioned = BTreeSet::from(["other".to_owned()]);
-        assert_eq!(names.spell("OBJECTID", &mentioned, None), Some("objectID"));
+        assert_eq!(names.spell("OBJECTID", &mentioned, None, false), Some("objectID"));
         let another = BTreeSet::from(["lsst".to_owned()]);
-        assert_eq!(names.spell("OBJECTID", &another, None), None);
+        assert_eq!(names.spell("OBJECTID", &another, None, false), None);
         names.add("ledger", ARCHIVE, ARCHIVE);
-        assert_eq!(names.spell("LEDGER", &another, None), Some("ledger"));
-        assert_eq!(names.spell("nothing", &mentioned, None), None);
+        assert_eq!(names.spell("LEDGER", &another, None, true), Some("ledger"));
+        names.add("dets", "other", "alerts");
+        names.add("Dets", "other", "other");
+        assert_eq!(names.spell("DETS", &mentioned, None, true), Some("Dets"));
+        assert_eq!(names.spell("DETS", &mentioned, None, false), Some("dets"));
+        assert_eq!(names.spell("nothing", &mentioned, None, false), None);
     }
 }

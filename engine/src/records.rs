@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Fields, Schema as ArrowSchema, SchemaRef};
 use noctuary_packet::apart::{Anatomy, RecordKind};
 use noctuary_packet::schema::NodeId;
+use noctuary_packet::survey::RowsAre;
 use noctuary_storage::tables::{DIGEST, IdTypes, record_columns, record_keys, record_node, table_of};
 use noctuary_storage::{Snapshot, Table};
 
@@ -66,6 +67,25 @@ impl RecordColumns {
         };
         let unknown = alerts.schemas.is_empty() && mapped.is_some();
         (unknown || !columns.places.is_empty()).then_some(columns)
+    }
+
+    /// The columns of those records of a kind that are rows of a table with the survey's own name.
+    pub(crate) fn of_rows(snapshot: &Snapshot, alerts: &AlertColumns, rows: RowsAre) -> Option<Self> {
+        let kind = if rows == RowsAre::Forced { RecordKind::Forced } else { RecordKind::History };
+        if matches!(rows, RowsAre::Sources | RowsAre::Forced) {
+            return Self::of(snapshot, alerts, kind);
+        }
+        let mut columns = Self { table: table_of(kind), records: Vec::new(), places: Vec::new() };
+        for (at, schema) in alerts.schemas.iter().enumerate() {
+            let anatomy = Anatomy::new(&alerts.survey, schema);
+            let list = || anatomy.list(kind).map(|list| list.record);
+            let node = if rows == RowsAre::Triggers { anatomy.trigger() } else { list() };
+            let path = node.map(|node| anatomy.path(node));
+            let fields = path.as_ref().and_then(|path| record_columns(schema, path)).unwrap_or_default();
+            merge(&mut columns.places, places(&fields, at));
+            columns.records.push(path.iter().filter_map(|path| record_node(schema, path)).collect());
+        }
+        (!columns.places.is_empty()).then_some(columns)
     }
 
     /// The columns of objects that were loaded without packets; `None` if there are none.

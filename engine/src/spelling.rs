@@ -18,7 +18,8 @@ pub(crate) type Typed = BTreeMap<Location, String>;
 pub(crate) fn respell(tokens: &mut [TokenWithSpan], names: &Names, only_survey: Option<&str>) -> Typed {
     let places: Vec<usize> = (0..tokens.len()).filter(|at| !is_space(&tokens[*at].token)).collect();
     let read: Vec<Token> = places.iter().map(|at| tokens[*at].token.clone()).collect();
-    let mentioned = mentioned(&read, names, only_survey);
+    let tables = tables(&read);
+    let mentioned = mentioned(&read, &tables, names, only_survey);
     let named = names_of(&read);
     let own = Own::of(&read, &named);
     let mut typed = Typed::new();
@@ -33,7 +34,8 @@ pub(crate) fn respell(tokens: &mut [TokenWithSpan], names: &Names, only_survey: 
             let name = if own.quoted.contains(&word.value) {
                 None
             } else {
-                names.spell(&word.value, &mentioned, parent).or_else(|| own.spell(&word.value))
+                let is_table = tables.contains(&word.value.to_lowercase());
+                names.spell(&word.value, &mentioned, parent, is_table).or_else(|| own.spell(&word.value))
             };
             spelled[at] = name.filter(|name| *name != word.value).map(str::to_owned);
         }
@@ -69,9 +71,16 @@ fn is(token: Option<&Token>, keywords: &[Keyword]) -> bool {
 }
 
 /// The schemas that a question is about.
-fn mentioned(tokens: &[Token], names: &Names, only_survey: Option<&str>) -> BTreeSet<String> {
+fn mentioned(
+    tokens: &[Token],
+    tables: &BTreeSet<String>,
+    names: &Names,
+    only_survey: Option<&str>,
+) -> BTreeSet<String> {
     let words = || tokens.iter().filter_map(plain).map(|w| w.value.as_str());
-    let mut mentioned: BTreeSet<String> = words().filter_map(|w| names.schema(w)).map(str::to_owned).collect();
+    let homes = tables.iter().filter_map(|table| names.home(table));
+    let mut mentioned: BTreeSet<String> =
+        words().filter_map(|w| names.schema(w)).chain(homes).map(str::to_owned).collect();
     let of_a_survey = mentioned.iter().any(|schema| schema != ARCHIVE);
     let of_one = |word: &str| OF_SURVEYS.iter().any(|table| word.eq_ignore_ascii_case(table));
     if !of_a_survey && (mentioned.is_empty() || words().any(of_one)) {
@@ -81,6 +90,21 @@ fn mentioned(tokens: &[Token], names: &Names, only_survey: Option<&str>) -> BTre
         mentioned.insert(ARCHIVE.to_owned());
     }
     mentioned
+}
+
+/// The words that a question reads as tables, in lower case.
+fn tables(tokens: &[Token]) -> BTreeSet<String> {
+    let reads = [Keyword::FROM, Keyword::JOIN, Keyword::DESCRIBE, Keyword::DESC, Keyword::TABLE];
+    let mut tables = BTreeSet::new();
+    for at in (0..tokens.len()).filter(|at| is(tokens.get(*at), &reads)) {
+        // The last of the words with dots between them.
+        let mut last = at + 1;
+        while tokens.get(last + 1) == Some(&Token::Period) {
+            last += 2;
+        }
+        tables.extend(tokens.get(last).and_then(plain).map(|word| word.value.to_lowercase()));
+    }
+    tables
 }
 
 /// Names that a question gives.

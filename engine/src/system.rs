@@ -12,6 +12,7 @@ use noctuary_storage::log::Counts;
 use noctuary_storage::state::VersionInfo;
 use noctuary_storage::{Access, Snapshot, Table};
 
+use crate::describe::Described;
 use crate::error::Result;
 
 type Column = (&'static str, ArrayRef);
@@ -145,5 +146,25 @@ pub(crate) fn released(snapshot: &Snapshot) -> Result<RecordBatch> {
     table(vec![
         ("released_id", Arc::new(released.keys().map(|id| Some(id.as_str())).collect::<StringArray>())),
         ("released", Arc::new(released.values().map(|commit| Some(count(*commit))).collect::<Int64Array>())),
+    ])
+}
+
+/// A table with its columns, by schema and name.
+pub(crate) type Listed = (String, String, Arc<Vec<Described>>);
+
+/// One row per column, or leaf of one, of some tables.
+pub(crate) fn columns(tables: &[Listed]) -> Result<RecordBatch> {
+    let rows: Vec<(&Listed, &Described)> =
+        tables.iter().flat_map(|table| table.2.iter().map(move |column| (table, column))).collect();
+    let text = |of: &dyn Fn(&(&Listed, &Described)) -> Option<String>| -> ArrayRef {
+        Arc::new(rows.iter().map(of).collect::<StringArray>())
+    };
+    table(vec![
+        ("schema", text(&|(table, _)| Some(table.0.clone()))),
+        ("table", text(&|(table, _)| Some(table.1.clone()))),
+        ("column", text(&|(_, column)| Some(column.column.clone()))),
+        ("type", text(&|(_, column)| Some(column.data_type.clone()))),
+        ("unit", text(&|(_, column)| column.unit.clone())),
+        ("description", text(&|(_, column)| column.description.clone())),
     ])
 }

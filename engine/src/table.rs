@@ -23,6 +23,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use noctuary_packet::apart::RecordKind;
+use noctuary_storage::copies::Each;
 use noctuary_storage::index::{OwnColumns, Rows};
 use noctuary_storage::log::DataFile;
 use noctuary_storage::tables::{COMMIT, IdTypes, RIGHTS, alert_lists, runs_column};
@@ -46,6 +47,7 @@ use crate::merge::{Kind, Place};
 use crate::pruning::may_match;
 use crate::reader::Readers;
 use crate::records::RecordColumns;
+use crate::whole;
 
 /// Files of one table, read as DataFusion wants them.
 #[derive(Debug, Clone)]
@@ -72,8 +74,10 @@ pub(crate) struct FileTable {
     snapshot: Snapshot,
     /// Some files say of each row which commit brought it.
     stamped: bool,
-    /// Rows that several files repeat, in tables that have such.
+    /// Rows that are seen of several, in tables that have such.
     copies: Option<Arc<Copies>>,
+    /// Files have an index of objects and places.
+    indexed: bool,
     prune: bool,
 }
 
@@ -108,7 +112,8 @@ impl FileTable {
     ) -> Self {
         let (files, labels) = visible(snapshot, files(snapshot, columns.table, alerts), access);
         let adapters = Arc::new(AdapterFactory::exact(Arc::new(columns.places.clone())));
-        let copies = (columns.table != Table::Objects).then(|| Arc::new(Copies::new(snapshot, access)));
+        let repeat = columns.table != Table::Objects;
+        let copies = repeat.then(|| Arc::new(Copies::new(snapshot, access, repeat, None)));
         let own = KeyNames::of_records(&OwnColumns::of(&alerts.survey), |path| leaf(&columns.places, path));
         let plain = Self::plain(snapshot, columns.file_schema(alerts.ids), files, readers);
         // DataFusion asks no adapter where a file has the very columns of its table, and NaN would show: so the table
@@ -116,7 +121,13 @@ impl FileTable {
         let hidden = Fields::from(vec![Field::new("_exact", DataType::Boolean, true)]);
         let read = read_schema(&plain.schema, &hidden, plain.stamped);
         let own = Arc::new(own);
-        Self { read, hidden, adapters, ids: Some(alerts.ids), labels, copies, own, prune, ..plain }
+        Self { read, hidden, adapters, ids: Some(alerts.ids), labels, copies, indexed: repeat, own, prune, ..plain }
+    }
+
+    /// The same table, in which a reader with these rights sees one of several rows.
+    pub(crate) fn with_one_of_each(self, access: &Access, each: Each) -> Self {
+        let copies = Copies::new(&self.snapshot, access, self.copies.is_some(), Some(each));
+        Self { copies: Some(Arc::new(copies)), ..self }
     }
 
     /// A table that belongs to no survey, for readers from whom nothing is hidden.
@@ -146,6 +157,7 @@ impl FileTable {
             snapshot: snapshot.clone(),
             stamped,
             copies: None,
+            indexed: false,
             prune: true,
         }
     }
@@ -172,8 +184,8 @@ impl FileTable {
 
     /// By file the rows that can be what a question asks for, where an index tells.
     async fn asked(&self, filters: &[Expr]) -> Result<Option<Vec<Rows>>> {
-        // Only records have one; what is not to be pruned is not looked up either.
-        if !self.prune || self.copies.is_none() {
+        // What is not to be pruned is not looked up either.
+        if !self.prune || !self.indexed {
             return Ok(None);
         }
         let conditions: Vec<Condition> = filters.iter().map(|filter| self.own.condition(filter)).collect();
@@ -368,7 +380,16 @@ impl TableProvider for FileTable {
         let all = self.read.table_schema();
         let place = |name: &str| all.index_of(name);
         let rows = match &self.copies {
-            Some(copies) => copies.shown(&self.readers, &self.files, asked.as_deref()).await?,
+            Some(copies) => {
+                let whole = match &asked {
+                    Some(asked) if copies.chooses() => {
+                        Some(whole::objects(&self.readers, &self.snapshot, &self.files, asked).await?)
+                    }
+                    _ => None,
+                };
+                let looked_at = whole.as_ref().unwrap_or(&asked);
+                copies.shown(&self.readers, &self.files, looked_at.as_deref()).await?
+            }
             None => Arc::default(),
         };
         let (rows, conditions) = match &asked {

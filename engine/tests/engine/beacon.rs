@@ -33,6 +33,30 @@ history = ["seen", "_before"]
 forced = ["gauged"]
 object = ["mast", "tower"]
 solar = ["moon", "tide"]
+[[tables]]
+name = "Sight"
+rows = "sources"
+key = ["time"]
+[[tables]]
+name = "Flash"
+rows = "triggers"
+key = ["time"]
+[[tables]]
+name = "Before"
+rows = "history"
+[[tables]]
+name = "Gauge"
+rows = "forced"
+key = ["time"]
+[[tables]]
+name = "Mast"
+rows = "alerts"
+record = ["mast", "tower"]
+key = ["flash.tower"]
+[[tables]]
+name = "MastVersions"
+rows = "alerts"
+record = ["mast", "tower"]
 [rights]
 levels = ["public", "private"]
 fields = ["access"]

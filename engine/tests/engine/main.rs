@@ -12,6 +12,7 @@ mod beacon;
 mod joins;
 mod lamp;
 mod merged;
+mod named;
 mod objects;
 mod pruning;
 mod reads;

@@ -34,12 +34,20 @@ async fn town() -> Archive {
     archive
 }
 
-const OF_COAST: [&str; 16] = [
+const OF_COAST: [&str; 24] = [
     "SELECT * FROM beacon.alerts",
     "SELECT * FROM beacon.sources",
     "SELECT * FROM beacon.forced",
     "SELECT * FROM beacon.objects",
     "SELECT * FROM beacon.ssobjects",
+    "SELECT * FROM beacon.Sight",
+    "SELECT * FROM beacon.Sight WHERE _object IN (3, 5) AND time > 60005",
+    "SELECT count(*) FROM Sight",
+    "SELECT * FROM Flash",
+    "SELECT * FROM Before",
+    "SELECT * FROM Gauge",
+    "SELECT * FROM Mast",
+    "SELECT _alert, height FROM MastVersions",
     "SELECT count(*) FROM beacon.alerts",
     "SELECT count(*) FROM beacon.sources",
     "SELECT count(*), min(_commit), max(_commit) FROM beacon.alerts",

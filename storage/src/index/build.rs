@@ -1,5 +1,7 @@
 //! An index, from the rows of its file.
 
+use std::sync::OnceLock;
+
 use arrow::array::{Array, AsArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -113,7 +115,7 @@ impl RowIndex {
         let (mut by_cell, far): (Vec<u32>, Vec<u32>) =
             (0..number(runs.len())).partition(|at| runs.get(*at as usize).is_some_and(is_near));
         by_cell.sort_by_key(|at| runs.get(*at as usize).and_then(|run| run.cell));
-        Self { own, runs, objects, of_objects, is_own, by_cell, far }
+        Self { own, runs, objects, of_objects, whose: OnceLock::new(), is_own, by_cell, far }
     }
 }
 

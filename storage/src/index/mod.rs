@@ -7,9 +7,10 @@
 
 mod build;
 mod sidecar;
+mod whole;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use moka::future::Cache;
 use noctuary_packet::id::Id;
@@ -70,6 +71,8 @@ pub struct RowIndex {
     /// Objects in order, with the numbers of their runs beside them.
     objects: Objects,
     of_objects: Vec<u32>,
+    /// Which of these a run is of, told when first asked.
+    whose: OnceLock<Vec<u32>>,
     /// Every row whose own column names an object names that of `_object`.
     is_own: bool,
     /// Runs by their cells: numbers of those with a place and a spread of up to [`NEAR`].
@@ -163,7 +166,7 @@ impl RowIndex {
             Objects::Texts(ids) => ids.iter().map(|id| id.len() + 16).sum(),
         };
         let runs =
-            self.runs.len() * size_of::<Run>() + (self.of_objects.len() + self.by_cell.len() + self.far.len()) * 4;
+            self.runs.len() * size_of::<Run>() + (2 * self.of_objects.len() + self.by_cell.len() + self.far.len()) * 4;
         u32::try_from(ids + runs + 256).unwrap_or(u32::MAX)
     }
 

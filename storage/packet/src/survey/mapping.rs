@@ -55,6 +55,9 @@ pub struct Survey {
     /// The images.
     #[serde(default)]
     pub cutouts: Vec<Cutout>,
+    /// Tables that go by the survey's own names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<NamedTable>,
     /// Who may see a packet.
     pub rights: Rights,
 }
@@ -184,6 +187,42 @@ pub struct Photometry {
     pub band: String,
 }
 
+/// A table that goes by the survey's own name, so that questions written for the survey's own database need no change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedTable {
+    /// Its name, as the survey writes it.
+    pub name: String,
+    /// What its rows are.
+    pub rows: RowsAre,
+    /// Where the record of alerts lies whose fields are the columns; for rows of alerts only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub record: Vec<String>,
+    /// The field of a row that tells it from all others; of rows that share it the latest is shown. Without it every row
+    /// is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
+}
+
+/// What the rows of a [`NamedTable`] are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowsAre {
+    /// Records of triggers and of histories.
+    Sources,
+    /// Records of triggers.
+    Triggers,
+    /// Records of histories.
+    History,
+    /// Forced photometry.
+    Forced,
+    /// A record of alerts.
+    Alerts,
+}
+
+/// Tables that every survey has, or may have.
+const COMMON_TABLES: [&str; 5] = ["alerts", "sources", "forced", "objects", "ssobjects"];
+
 /// An image inside the packet: FITS, plain or gzip'd.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -253,6 +292,7 @@ impl Survey {
         if !(-36.0..=36.0).contains(&self.night.utc_offset_hours) {
             return invalid("night.utc_offset_hours must lie between -36 and 36".into());
         }
+        self.check_tables()?;
         let levels = &self.rights.levels;
         if levels.first().is_none_or(|first| first != "public") || levels.len() > 100 {
             return invalid("rights.levels needs one to a hundred labels, of which the first is \"public\"".into());
@@ -263,6 +303,28 @@ impl Survey {
         }
         if let Some(label) = self.rights.values.values().find(|l| !self.rights.levels.contains(l)) {
             return invalid(format!("rights.values uses {label:?}, which is not one of rights.levels"));
+        }
+        Ok(())
+    }
+
+    fn check_tables(&self) -> Result<(), MappingError> {
+        let invalid = |detail: String| Err(MappingError::Invalid { survey: self.name.clone(), detail });
+        for (at, table) in self.tables.iter().enumerate() {
+            let name = &table.name;
+            let lower = name.to_lowercase();
+            // A survey whose packets have no record of objects may call its own table so.
+            let common =
+                COMMON_TABLES.contains(&lower.as_str()) && (lower != "objects" || !self.records.object.is_empty());
+            let twice = self.tables.iter().take(at).any(|other| other.name.to_lowercase() == lower);
+            if common || twice {
+                return invalid(format!("tables has {name:?}, of which there is one already"));
+            }
+            if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                return invalid(format!("tables has {name:?}; names of tables are letters, digits and _"));
+            }
+            if table.record.is_empty() == (table.rows == RowsAre::Alerts) {
+                return invalid(format!("table {name:?} needs a record if its rows are of alerts, and only then"));
+            }
         }
         Ok(())
     }

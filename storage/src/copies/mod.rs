@@ -5,6 +5,10 @@
 //! the reader may see it is the one with the least restricted label, and of these the one that came first. Records are
 //! the same if they are of one object, were the same in their packets (trigger, history, forced) and had the same bytes:
 //! the same first whole number and first double, and the same digest, of 32 bits, of all of them.
+//!
+//! Tables with one row for each source, or object, are a choice among these: [`one_of_each`].
+
+mod each;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -29,6 +33,8 @@ use crate::log::DataFile;
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, DIGEST, RIGHTS, Table};
 use crate::visible::Commits;
+
+pub use each::{Each, RowsOf, one_of_each};
 
 /// Records that are held against each other at a time; of more, the files are read several times.
 const AT_A_TIME: u64 = 4 << 20;
@@ -64,14 +70,16 @@ pub async fn shown(
             }
         }
     }
-    let selection = |hidden: Vec<bool>, file: &Arc<DataFile>| {
-        let rows = usize::try_from(file.rows).unwrap_or(usize::MAX);
-        let shown = BooleanBuffer::collect_bool(rows, |row| hidden.get(row) != Some(&true));
-        let ranges = shown.set_slices().map(|(from, to)| from..to);
-        RowSelection::from_consecutive_ranges(ranges, rows)
-    };
     let hidden = hidden.into_iter().zip(files);
-    Ok(hidden.map(|(hidden, file)| hidden.map(|hidden| selection(hidden, file))).collect())
+    Ok(hidden.map(|(hidden, file)| hidden.map(|hidden| without(&hidden, file))).collect())
+}
+
+/// The rows of a file that are not hidden.
+fn without(hidden: &[bool], file: &DataFile) -> RowSelection {
+    let rows = usize::try_from(file.rows).unwrap_or(usize::MAX);
+    let shown = BooleanBuffer::collect_bool(rows, |row| hidden.get(row) != Some(&true));
+    let ranges = shown.set_slices().map(|(from, to)| from..to);
+    RowSelection::from_consecutive_ranges(ranges, rows)
 }
 
 /// The first whole number and the first double of a record, which are its id and its time, or nearly so.
