@@ -12,6 +12,7 @@ mod functions;
 mod lightcurve;
 mod lists;
 mod lookups;
+mod named;
 mod plain;
 mod science;
 #[path = "../../../storage/packet/tests/packet/sent.rs"]

@@ -1,0 +1,82 @@
+//! Tables under the surveys' own names, over real packets: one row of each, and that of the latest packet.
+
+use noctuary_storage::compact::{Policy, compact};
+use noctuary_storage::{Archive, Meter};
+
+use crate::sent::data;
+use crate::support::{ask, empty, session_of, take};
+
+/// What holds of any archive of alerts of these two surveys, and the answer if it does.
+const HOLD: [(&str, &str); 16] = [
+    // Each once.
+    (
+        "SELECT count(*) FROM (SELECT 1 FROM DiaSource WHERE _object IS NOT NULL GROUP BY _object, diaSourceId HAVING count(*) > 1)",
+        "0",
+    ),
+    (
+        "SELECT count(*) FROM (SELECT 1 FROM DiaForcedSource GROUP BY _object, diaForcedSourceId HAVING count(*) > 1)",
+        "0",
+    ),
+    ("SELECT count(*) FROM (SELECT 1 FROM DiaObject GROUP BY diaObjectId HAVING count(*) > 1)", "0"),
+    ("SELECT count(*) FROM (SELECT 1 FROM candidates GROUP BY candid HAVING count(*) > 1)", "0"),
+    ("SELECT count(*) FROM (SELECT 1 FROM ztf.objects GROUP BY _object HAVING count(*) > 1)", "0"),
+    (
+        "SELECT count(*) FROM (SELECT 1 FROM prv_candidates WHERE candid IS NOT NULL GROUP BY _object, candid HAVING count(*) > 1)",
+        "0",
+    ),
+    ("SELECT count(*) FROM (SELECT 1 FROM fp_hists GROUP BY _object, pid HAVING count(*) > 1)", "0"),
+    // And none is missing.
+    ("SELECT count(*) FROM lsst.sources s LEFT ANTI JOIN DiaSource d ON s.diaSourceId = d.diaSourceId", "0"),
+    ("SELECT count(*) FROM lsst.alerts a LEFT ANTI JOIN DiaSource d ON a.diaSource.diaSourceId = d.diaSourceId", "0"),
+    ("SELECT count(*) FROM lsst.objects o LEFT ANTI JOIN DiaObject d ON o.diaObjectId = d.diaObjectId", "0"),
+    ("SELECT count(*) FROM ztf.alerts a LEFT ANTI JOIN candidates c ON a.candid = c.candid", "0"),
+    ("SELECT count(*) FROM ztf.alerts a LEFT ANTI JOIN ztf.objects o ON a.objectId = o._object", "0"),
+    // A trigger is there in its latest revision, and as such.
+    (
+        "SELECT count(*) FROM DiaSource d JOIN (SELECT _alert, max(_revision) AS last FROM lsst.alerts GROUP BY 1) l \
+         ON d.diaSourceId = l._alert WHERE d._origin <> 'trigger' AND d._object IS NOT NULL",
+        "0",
+    ),
+    // An object is what its latest alert says.
+    (
+        "SELECT count(*) FROM ztf.objects o JOIN (SELECT objectId, max(_mjd_tai) AS last FROM ztf.alerts GROUP BY 1) l \
+         ON o._object = l.objectId WHERE o._mjd_tai <> l.last",
+        "0",
+    ),
+    (
+        "SELECT count(*) FROM DiaObject o JOIN (SELECT _object, max(_mjd_tai) AS last FROM lsst.objects GROUP BY 1) l \
+         ON o._object = l._object WHERE o._mjd_tai <> l.last",
+        "0",
+    ),
+    ("SELECT count(*) FROM mpc_orbits WHERE designation IS NULL", "0"),
+];
+
+async fn holds(archive: &Archive, state: &str) -> Vec<Vec<String>> {
+    let session = session_of(archive.clone()).await;
+    for (sql, answer) in HOLD {
+        assert_eq!(ask(&session, sql).await, [[answer]], "{state}: {sql}");
+    }
+    let mut counts = Vec::new();
+    for table in ["DiaSource", "DiaForcedSource", "DiaObject", "SSSource", "mpc_orbits", "candidates", "prv_candidates"]
+    {
+        let [count] = ask(&session, &format!("SELECT count(*) FROM {table}")).await.remove(0).try_into().unwrap();
+        assert_ne!(count, "0", "{table}");
+        counts.push(vec![table.to_owned(), count]);
+    }
+    counts
+}
+
+#[cfg_attr(not(real_packets), ignore = "needs the real packets")]
+#[tokio::test(flavor = "multi_thread")]
+async fn every_source_and_object_is_there_once() {
+    let archive = empty().await;
+    // As many commits as folders, so that later ones repeat and revise what earlier ones told.
+    for folder in ["lsst", "ztf/v3.3-ZTF21abiuvdk", "ztf/v4.02-boom", "ztf/v3.3-v4.01_kowalski", "ztf/v3.3-2020-01-01"]
+    {
+        take(&archive, vec![noctuary_storage::ingest::Source::Path(data(folder))]).await;
+    }
+    let committed = holds(&archive, "as committed").await;
+    let policy = Policy { now: true, ..Policy::of(chrono::NaiveDate::MAX) };
+    compact(&archive, &policy, &Meter::default()).await.unwrap();
+    assert_eq!(holds(&archive, "merged").await, committed);
+}
