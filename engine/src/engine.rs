@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -32,6 +33,8 @@ pub struct EngineOptions {
     pub temp_dir: Option<PathBuf>,
     /// Disk for what does not fit into memory.
     pub temp_bytes: u64,
+    /// The time that a question may take, from its words to its last row; any if `None`.
+    pub deadline: Option<Duration>,
     /// Leave files out that cannot hold an answer. Turned off by tests, which compare.
     pub prune: bool,
     /// Functions to add.
@@ -54,6 +57,7 @@ impl Default for EngineOptions {
             threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             temp_dir: None,
             temp_bytes: 64 << 30,
+            deadline: None,
             prune: true,
             extend: Vec::new(),
         }
@@ -122,7 +126,8 @@ impl Engine {
         for extend in &self.options.extend {
             extend(&context);
         }
-        Ok(Session { views: self.views.clone(), snapshot, access: options.access, context, tables, names })
+        let (views, deadline) = (self.views.clone(), self.options.deadline);
+        Ok(Session { views, snapshot, access: options.access, context, tables, names, deadline })
     }
 
     fn config(&self) -> SessionConfig {
