@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn what_is_read_is_told_by_pages() {
         let footer = footer(250);
-        let size = |leaf: usize| footer.row_groups().iter().map(|g| g.columns()[leaf].compressed_size() as u64);
+        let size = |leaf: usize| footer.row_groups().iter().map(move |g| g.columns()[leaf].compressed_size() as u64);
         let all = of_file(&footer, None, &[1]);
         let whole = Share { kept: 25, of: 25 };
         assert_eq!(all, Part { rows: 250, row_groups: Share { kept: 3, of: 3 }, pages: whole, bytes: size(1).sum() });

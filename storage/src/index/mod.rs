@@ -142,6 +142,9 @@ impl RowIndex {
     pub fn within(&self, region: &Cover) -> Option<Rows> {
         (self.own.ra.as_ref()).zip(self.own.dec.as_ref())?;
         let mut rows = Rows::new();
+        if region.cells().is_empty() {
+            return Some(rows);
+        }
         for cells in region.cells() {
             let from = self.by_cell.partition_point(|run| self.cell(*run) < cells.start);
             let near = self.by_cell.get(from..).unwrap_or_default();
