@@ -10,11 +10,13 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use noctuary_storage::{Access, Archive};
 
 use crate::catalog::{ARCHIVE, CATALOG};
 use crate::error::Result;
+use crate::patience;
 use crate::session::Session;
 use crate::table::STORE;
 use crate::views::{View, Views};
@@ -121,7 +123,12 @@ impl Engine {
             None => self.archive.snapshot().await?,
         };
         let View { tables, names } = self.views.of(&snapshot, &options.access).await?;
-        let context = SessionContext::new_with_config_rt(self.config(), Arc::clone(&self.runtime));
+        let state = SessionStateBuilder::new()
+            .with_config(self.config())
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_physical_optimizer_rules(patience::rules());
+        let context = SessionContext::new_with_state(state.build());
         context.register_catalog(CATALOG, tables.catalog()?);
         for extend in &self.options.extend {
             extend(&context);

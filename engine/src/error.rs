@@ -86,7 +86,7 @@ impl From<DataFusionError> for EngineError {
             DataFusionError::Collection(mut several) if !several.is_empty() => Self::from(several.swap_remove(0)),
             DataFusionError::ArrowError(inner, _) => match *inner {
                 ArrowError::ExternalError(source) => external(source),
-                other => Self::from(other),
+                other => told(&DataFusionError::ArrowError(Box::new(other), None)),
             },
             DataFusionError::External(source) => external(source),
             DataFusionError::Shared(shared) => told(&shared),
@@ -97,11 +97,14 @@ impl From<DataFusionError> for EngineError {
 
 fn told(error: &DataFusionError) -> EngineError {
     let (kind, message) = (kind_of(error), plain(&error.strip_backtrace()));
-    match kind {
-        ErrorKind::ResourcesExhausted => EngineError::exhausted(format!("{TOO_MUCH}\n{message}")),
-        _ => EngineError { kind, message },
+    // The disk for what does not fit into memory has a limit too, and its error is one of input and output.
+    if kind == ErrorKind::ResourcesExhausted || message.contains(DISK_FULL) {
+        return EngineError::exhausted(format!("{TOO_MUCH}\n{message}"));
     }
+    EngineError { kind, message }
 }
+
+const DISK_FULL: &str = "The used disk space during the spilling process has exceeded";
 
 const TOO_MUCH: &str = "the question needs more memory than it may have; give it more with --memory, or ask for less: a \
                         smaller part of the sky, fewer nights, fewer columns";

@@ -44,6 +44,7 @@ mod merge;
 mod names;
 mod narrow;
 mod objects;
+mod patience;
 mod plan;
 mod pruning;
 mod reader;
