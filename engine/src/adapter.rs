@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -17,6 +17,7 @@ use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapter
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::convert::{Convert, may_hold_nan};
+use crate::kept;
 use crate::merge::{Kind, Place, stored};
 
 /// Makes an adapter for each file.
@@ -30,6 +31,19 @@ impl AdapterFactory {
     /// For a table with these columns; columns that are not among them are taken by their name.
     pub(crate) fn new(places: Arc<Vec<Place>>) -> Self {
         Self { places, exact: false }
+    }
+
+    /// The leaves of Parquet that are read of a file for some columns of the table, by their numbers.
+    pub(crate) fn leaves(&self, columns: &Schema, file: &Schema) -> Vec<usize> {
+        let read = |column: &FieldRef| {
+            let Some(place) = self.places.iter().find(|place| place.name == *column.name()) else {
+                return file.column_with_name(column.name()).map(|(at, own)| (at, own.data_type().clone()));
+            };
+            let (at, own) = stored(place, file.fields())?;
+            let kind = place.kind.only(column.data_type());
+            Some((at, kind.as_ref().unwrap_or(&place.kind).clip(own.data_type())))
+        };
+        kept::leaves(file, &columns.fields().iter().filter_map(read).collect::<Vec<_>>())
     }
 
     /// The same for files that keep NaN.

@@ -51,6 +51,9 @@ use crate::runs::Runs;
 /// Records that are held in memory at a time for each thread: some tens of megabytes if they have a hundred columns.
 const RECORDS: usize = 1 << 16;
 
+/// What the node is called in plans.
+pub(crate) const NAME: &str = "ListsExec";
+
 /// A list to put together.
 #[derive(Debug)]
 pub(crate) struct Wanted {
@@ -119,13 +122,13 @@ impl DisplayAs for Assemble {
             format!("{}{lengths}", self.schema.field(list.column).name())
         };
         let lists: Vec<String> = self.parts.lists.iter().map(name).collect();
-        write!(f, "ListsExec: {}", lists.join(", "))
+        write!(f, "{NAME}: {}", lists.join(", "))
     }
 }
 
 impl ExecutionPlan for Assemble {
     fn name(&self) -> &'static str {
-        "ListsExec"
+        NAME
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {

@@ -5,6 +5,7 @@
 //! not understood is [`Condition::Unknown`], which prunes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -18,7 +19,8 @@ use noctuary_packet::time::MjdTai;
 use noctuary_storage::index::OwnColumns;
 use noctuary_storage::tables::COMMIT;
 
-use crate::sky::{ANGULAR_DISTANCE, CONE, Cap};
+use crate::regions::{Extent, Regions};
+use crate::sky::{ANGULAR_DISTANCE, HEALPIX};
 
 /// A column of which files know their least and greatest values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,8 +87,8 @@ pub(crate) enum Condition {
     OneOf { key: Key, relation: Relation, values: Vec<Value> },
     /// The key column is null.
     IsNull { key: Key },
-    /// The position lies in a circle on the sky.
-    Within { ra: Relation, dec: Relation, cap: Cap },
+    /// The position lies in a region of the sky.
+    Within { ra: Relation, dec: Relation, extent: Arc<Extent> },
     /// Both.
     And(Box<Condition>, Box<Condition>),
     /// Either.
@@ -104,11 +106,7 @@ pub(crate) struct KeyNames {
 impl KeyNames {
     /// The fields that mean a key in every one of these schemas: a schema that has the field takes its key from it and
     /// from no other, or lacks the field, so that it is null there.
-    pub(crate) fn of(
-        survey: &Survey,
-        schemas: &[std::sync::Arc<Schema>],
-        leaf: impl Fn(&str) -> Option<DataType>,
-    ) -> Self {
+    pub(crate) fn of(survey: &Survey, schemas: &[Arc<Schema>], leaf: impl Fn(&str) -> Option<DataType>) -> Self {
         let mut paths = BTreeMap::new();
         let time = Relation::Time(survey.time.form, survey.time.scale);
         let floats = matches!(survey.time.form, TimeForm::Mjd | TimeForm::Jd);
@@ -184,24 +182,27 @@ impl KeyNames {
     }
 
     /// Understands a condition as far as it is about keys.
-    pub(crate) fn condition(&self, expr: &Expr) -> Condition {
+    pub(crate) fn condition(&self, expr: &Expr, regions: &Regions) -> Condition {
         use Condition::{And, IsNull, Not, OneOf, Or, Unknown};
         match expr {
             Expr::Literal(ScalarValue::Boolean(value), _) => Condition::Constant(*value),
             Expr::Literal(value, _) if value.is_null() => Condition::Constant(None),
-            Expr::Not(inner) => Not(Box::new(self.condition(inner))),
+            Expr::Not(inner) => Not(Box::new(self.condition(inner, regions))),
             Expr::IsNull(inner) => own_key(inner).map_or(Unknown, |key| IsNull { key }),
             Expr::IsNotNull(inner) => own_key(inner).map_or(Unknown, |key| Not(Box::new(IsNull { key }))),
             Expr::Between(Between { expr, negated, low, high }) => {
-                let (Some(own), Some(low), Some(high)) = (self.key(expr), value(low), value(high)) else {
-                    return Unknown;
-                };
-                let between =
-                    And(Box::new(compare(own, Operator::GtEq, low)), Box::new(compare(own, Operator::LtEq, high)));
+                let (Some(low), Some(high)) = (value(low), value(high)) else { return Unknown };
+                let between = And(
+                    Box::new(self.compare(expr, Operator::GtEq, low)),
+                    Box::new(self.compare(expr, Operator::LtEq, high)),
+                );
                 if *negated { Not(Box::new(between)) } else { between }
             }
             Expr::InList(InList { expr, list, negated }) => {
-                let Some((key, relation)) = self.key(expr) else { return Unknown };
+                let Some((key, relation)) = self.key(expr) else {
+                    let within = self.in_cells(expr, list);
+                    return if *negated { Not(Box::new(within)) } else { within };
+                };
                 let Some(mut values) =
                     list.iter().map(|v| value(v).and_then(|v| fitting(key, v))).collect::<Option<Vec<_>>>()
                 else {
@@ -211,61 +212,113 @@ impl KeyNames {
                 let one_of = OneOf { key, relation, values };
                 if *negated { Not(Box::new(one_of)) } else { one_of }
             }
-            Expr::ScalarFunction(function) => self.cone(function),
+            Expr::ScalarFunction(function) => self.in_region(function, regions),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
-                Operator::And => And(Box::new(self.condition(left)), Box::new(self.condition(right))),
-                Operator::Or => Or(Box::new(self.condition(left)), Box::new(self.condition(right))),
-                op => {
-                    if let (Some(own), Some(value)) = (self.key(left), value(right)) {
-                        compare(own, *op, value)
-                    } else if let (Some(own), Some(value), Some(op)) = (self.key(right), value(left), op.swap()) {
-                        compare(own, op, value)
-                    } else {
-                        self.angular_distance(left, *op, right)
-                    }
-                }
+                Operator::And => And(Box::new(self.condition(left, regions)), Box::new(self.condition(right, regions))),
+                Operator::Or => Or(Box::new(self.condition(left, regions)), Box::new(self.condition(right, regions))),
+                op => match (value(left), value(right), op.swap()) {
+                    (None, Some(value), _) => self.compare(left, *op, value),
+                    (Some(value), None, Some(op)) => self.compare(right, op, value),
+                    _ => Unknown,
+                },
             },
             _ => Unknown,
         }
     }
 
-    /// [`CONE`] with a constant circle.
-    fn cone(&self, function: &ScalarFunction) -> Condition {
-        if function.name() != CONE {
-            return Condition::Unknown;
+    /// Something that is compared with a literal.
+    fn compare(&self, expr: &Expr, op: Operator, literal: Value) -> Condition {
+        if let Some(own) = self.key(expr) {
+            return compare(own, op, literal);
         }
-        let [ra, dec, ra0, dec0, radius] = function.args.as_slice() else { return Condition::Unknown };
-        match (number(ra0), number(dec0), number(radius)) {
-            (Some(ra0), Some(dec0), Some(radius)) => self.within(ra, dec, Cap::new(ra0, dec0, radius)),
+        let Expr::ScalarFunction(function) = expr else { return Condition::Unknown };
+        match (function.name(), op, literal) {
+            (ANGULAR_DISTANCE, Operator::Lt | Operator::LtEq, Value::Int(radius)) => {
+                self.closer(function, radius as f64)
+            }
+            (ANGULAR_DISTANCE, Operator::Lt | Operator::LtEq, Value::Float(radius)) => self.closer(function, radius),
+            (HEALPIX, _, Value::Int(cell)) => {
+                let (low, high) = match op {
+                    Operator::Eq => (cell, Some(cell)),
+                    Operator::GtEq | Operator::Gt => (cell, None),
+                    Operator::LtEq | Operator::Lt => (0, Some(cell)),
+                    _ => return Condition::Unknown,
+                };
+                self.cells(function, vec![(low, high)])
+            }
             _ => Condition::Unknown,
         }
+    }
+
+    /// A function that is true in a region, where what names that is constant.
+    fn in_region(&self, function: &ScalarFunction, regions: &Regions) -> Condition {
+        let Some((ra, dec, region)) = point(&function.args) else { return Condition::Unknown };
+        if self.key(ra).is_none() || !regions.has(function.name()) {
+            return Condition::Unknown;
+        }
+        let literals = region.iter().map(|argument| match argument {
+            Expr::Literal(value, _) => Some(value.clone()),
+            _ => None,
+        });
+        let extent = literals.collect::<Option<Vec<_>>>().and_then(|values| regions.extent(function.name(), &values));
+        self.within(ra, dec, extent)
     }
 
     /// [`ANGULAR_DISTANCE`] that is less than a constant.
-    fn angular_distance(&self, left: &Expr, op: Operator, right: &Expr) -> Condition {
-        let (function, op, limit) = match (left, right) {
-            (Expr::ScalarFunction(f), limit) => (f, op, limit),
-            (limit, Expr::ScalarFunction(f)) => match op.swap() {
-                Some(op) => (f, op, limit),
-                None => return Condition::Unknown,
-            },
-            _ => return Condition::Unknown,
+    fn closer(&self, function: &ScalarFunction, radius: f64) -> Condition {
+        let Some((ra, dec, [ra0, dec0])) = point(&function.args) else { return Condition::Unknown };
+        let extent = number(ra0).zip(number(dec0)).and_then(|(ra0, dec0)| Extent::circle(ra0, dec0, radius));
+        self.within(ra, dec, extent)
+    }
+
+    /// [`HEALPIX`] that is one of some values.
+    fn in_cells(&self, expr: &Expr, list: &[Expr]) -> Condition {
+        let cell = |one: &Expr| match value(one) {
+            Some(Value::Int(cell)) => Some((cell, Some(cell))),
+            _ => None,
         };
-        if function.name() != ANGULAR_DISTANCE || !matches!(op, Operator::Lt | Operator::LtEq) {
-            return Condition::Unknown;
-        }
-        let [ra, dec, ra0, dec0] = function.args.as_slice() else { return Condition::Unknown };
-        match (number(ra0), number(dec0), number(limit)) {
-            (Some(ra0), Some(dec0), Some(radius)) => self.within(ra, dec, Cap::new(ra0, dec0, radius)),
+        match (expr, list.iter().map(cell).collect::<Option<Vec<_>>>()) {
+            (Expr::ScalarFunction(function), Some(cells)) if function.name() == HEALPIX => self.cells(function, cells),
             _ => Condition::Unknown,
         }
     }
 
-    fn within(&self, ra: &Expr, dec: &Expr, cap: Option<Cap>) -> Condition {
-        match (self.key(ra), self.key(dec), cap) {
-            (Some((Key::Ra, ra)), Some((Key::Dec, dec)), Some(cap)) => Condition::Within { ra, dec, cap },
+    /// [`HEALPIX`] that lies in one of these ranges, ends included, where its order is constant.
+    fn cells(&self, function: &ScalarFunction, ranges: Vec<(i64, Option<i64>)>) -> Condition {
+        let [order, ra, dec] = function.args.as_slice() else { return Condition::Unknown };
+        let Some(Value::Int(order @ 0..=29)) = value(order) else { return Condition::Unknown };
+        let (finer, last) = (2 * (29 - order), (12 << (2 * order)) - 1);
+        let on_the_sky = |(low, high): (i64, Option<i64>)| {
+            let (low, high) = (low.max(0), high.unwrap_or(last).min(last));
+            (low <= high).then(|| ((low as u64) << finer, (high as u64 + 1) << finer))
+        };
+        let mut cells: Vec<(u64, u64)> = ranges.into_iter().filter_map(on_the_sky).collect();
+        cells.sort_unstable();
+        cells.dedup_by(|next, kept| {
+            let touch = next.0 <= kept.1;
+            if touch {
+                kept.1 = kept.1.max(next.1);
+            }
+            touch
+        });
+        self.within(ra, dec, Some(Extent::cells(&cells)))
+    }
+
+    fn within(&self, ra: &Expr, dec: &Expr, extent: Option<Extent>) -> Condition {
+        match (self.key(ra), self.key(dec), extent) {
+            (Some((Key::Ra, ra)), Some((Key::Dec, dec)), Some(extent)) => {
+                Condition::Within { ra, dec, extent: Arc::new(extent) }
+            }
             _ => Condition::Unknown,
         }
+    }
+}
+
+/// Right ascension and declination, which come first, and what follows.
+fn point(arguments: &[Expr]) -> Option<(&Expr, &Expr, &[Expr])> {
+    match arguments {
+        [ra, dec, others @ ..] => Some((ra, dec, others)),
+        _ => None,
     }
 }
 

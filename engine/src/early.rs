@@ -14,7 +14,8 @@ use datafusion::functions::core::getfield::GetFieldFunc;
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
-use crate::sky::{ANGULAR_DISTANCE, CONE};
+use crate::regions::Regions;
+use crate::sky::{ANGULAR_DISTANCE, HEALPIX};
 
 /// The conditions that can be decided early, each with the names of the columns that it uses: those that ask for none
 /// of the lists that are `apart`.
@@ -25,10 +26,11 @@ pub(crate) fn conditions(
     all: &[Expr],
     apart: &BTreeSet<&str>,
     schema: &SchemaRef,
+    regions: &Regions,
 ) -> Result<Vec<(Expr, BTreeSet<String>)>> {
     let schema = DFSchema::try_from(Arc::clone(schema))?;
     let early = |condition: &Expr| {
-        let columns = columns_of(condition, apart, &schema)?;
+        let columns = columns_of(condition, apart, &schema, regions)?;
         // What the scan has been cut down to need not hold what a condition looks at.
         condition.get_type(&schema).ok()?;
         Some((condition.clone(), columns))
@@ -36,7 +38,12 @@ pub(crate) fn conditions(
     Ok(all.iter().filter_map(early).collect())
 }
 
-fn columns_of(condition: &Expr, apart: &BTreeSet<&str>, schema: &DFSchema) -> Option<BTreeSet<String>> {
+fn columns_of(
+    condition: &Expr,
+    apart: &BTreeSet<&str>,
+    schema: &DFSchema,
+    regions: &Regions,
+) -> Option<BTreeSet<String>> {
     let mut columns = BTreeSet::new();
     let mut early = true;
     let walked = condition.apply(|expr| {
@@ -45,7 +52,7 @@ fn columns_of(condition: &Expr, apart: &BTreeSet<&str>, schema: &DFSchema) -> Op
                 columns.insert(column.name.clone());
                 !apart.contains(column.name.as_str())
             }
-            expr => cannot_fail(expr, schema),
+            expr => cannot_fail(expr, schema, regions),
         };
         Ok(if early { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
     });
@@ -53,7 +60,7 @@ fn columns_of(condition: &Expr, apart: &BTreeSet<&str>, schema: &DFSchema) -> Op
 }
 
 /// True if an expression has a value whatever its parts are.
-fn cannot_fail(expr: &Expr, schema: &DFSchema) -> bool {
+fn cannot_fail(expr: &Expr, schema: &DFSchema, regions: &Regions) -> bool {
     match expr {
         Expr::Literal(..)
         | Expr::Alias(_)
@@ -82,7 +89,10 @@ fn cannot_fail(expr: &Expr, schema: &DFSchema) -> bool {
                 | Operator::Or
         ),
         Expr::ScalarFunction(function) => {
-            function.func.inner().is::<GetFieldFunc>() || [CONE, ANGULAR_DISTANCE].contains(&function.name())
+            let name = function.name();
+            function.func.inner().is::<GetFieldFunc>()
+                || [ANGULAR_DISTANCE, HEALPIX].contains(&name)
+                || regions.has(name)
         }
         // Every number has a double near it, and smaller whole numbers are larger ones too.
         Expr::Cast(Cast { expr, field }) => match (expr.get_type(schema), field.data_type()) {
@@ -108,7 +118,7 @@ mod tests {
         let fields = [("n", DataType::Int32), ("x", DataType::Float32), ("t", DataType::Utf8), ("l", list)];
         let schema = Schema::new(fields.map(|(name, t)| Field::new(name, t, true)).to_vec());
         let schema = DFSchema::try_from(schema).unwrap();
-        let early = |expr: &Expr| columns_of(expr, &BTreeSet::from(["l"]), &schema);
+        let early = |expr: &Expr| columns_of(expr, &BTreeSet::from(["l"]), &schema, &Regions::default());
         let fine = ident("n").gt(lit(1)).and(cast(ident("x"), DataType::Float64).lt(lit(2.5))).or(ident("t").is_null());
         let names = ["n", "t", "x"].map(str::to_owned);
         assert_eq!(early(&fine), Some(BTreeSet::from(names)));

@@ -4,16 +4,19 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use noctuary_storage::{Access, Archive};
 
 use crate::catalog::{ARCHIVE, CATALOG};
 use crate::error::Result;
+use crate::patience;
 use crate::session::Session;
 use crate::table::STORE;
 use crate::views::{View, Views};
@@ -32,6 +35,8 @@ pub struct EngineOptions {
     pub temp_dir: Option<PathBuf>,
     /// Disk for what does not fit into memory.
     pub temp_bytes: u64,
+    /// The time that a question may take, from its words to its last row; any if `None`.
+    pub deadline: Option<Duration>,
     /// Leave files out that cannot hold an answer. Turned off by tests, which compare.
     pub prune: bool,
     /// Functions to add.
@@ -54,6 +59,7 @@ impl Default for EngineOptions {
             threads: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             temp_dir: None,
             temp_bytes: 64 << 30,
+            deadline: None,
             prune: true,
             extend: Vec::new(),
         }
@@ -117,12 +123,18 @@ impl Engine {
             None => self.archive.snapshot().await?,
         };
         let View { tables, names } = self.views.of(&snapshot, &options.access).await?;
-        let context = SessionContext::new_with_config_rt(self.config(), Arc::clone(&self.runtime));
+        let state = SessionStateBuilder::new()
+            .with_config(self.config())
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_physical_optimizer_rules(patience::rules());
+        let context = SessionContext::new_with_state(state.build());
         context.register_catalog(CATALOG, tables.catalog()?);
         for extend in &self.options.extend {
             extend(&context);
         }
-        Ok(Session { views: self.views.clone(), snapshot, access: options.access, context, tables, names })
+        let (views, deadline) = (self.views.clone(), self.options.deadline);
+        Ok(Session { views, snapshot, access: options.access, context, tables, names, deadline })
     }
 
     fn config(&self) -> SessionConfig {

@@ -13,7 +13,7 @@ pub enum ErrorKind {
     Invalid,
     /// What was asked for does not exist.
     NotFound,
-    /// The question needs more memory or disk than it may have: narrow it, or give more.
+    /// The question needs more memory, disk or time than it may have: narrow it, or give more.
     ResourcesExhausted,
     /// Storage did not answer or refused: try again later, or mend access.
     Unavailable,
@@ -43,6 +43,11 @@ impl EngineError {
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// The question needs more than it may have.
+    pub(crate) fn exhausted(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::ResourcesExhausted, message)
     }
 
     /// What the caller can do.
@@ -81,16 +86,28 @@ impl From<DataFusionError> for EngineError {
             DataFusionError::Collection(mut several) if !several.is_empty() => Self::from(several.swap_remove(0)),
             DataFusionError::ArrowError(inner, _) => match *inner {
                 ArrowError::ExternalError(source) => external(source),
-                other => Self::from(other),
+                other => told(&DataFusionError::ArrowError(Box::new(other), None)),
             },
             DataFusionError::External(source) => external(source),
-            DataFusionError::Shared(shared) => {
-                Self { kind: kind_of(&shared), message: plain(&shared.strip_backtrace()) }
-            }
-            other => Self { kind: kind_of(&other), message: plain(&other.strip_backtrace()) },
+            DataFusionError::Shared(shared) => told(&shared),
+            other => told(&other),
         }
     }
 }
+
+fn told(error: &DataFusionError) -> EngineError {
+    let (kind, message) = (kind_of(error), plain(&error.strip_backtrace()));
+    // The disk for what does not fit into memory has a limit too, and its error is one of input and output.
+    if kind == ErrorKind::ResourcesExhausted || message.contains(DISK_FULL) {
+        return EngineError::exhausted(format!("{TOO_MUCH}\n{message}"));
+    }
+    EngineError { kind, message }
+}
+
+const DISK_FULL: &str = "The used disk space during the spilling process has exceeded";
+
+const TOO_MUCH: &str = "the question needs more memory than it may have; give it more with --memory, or ask for less: a \
+                        smaller part of the sky, fewer nights, fewer columns";
 
 fn external(source: Box<dyn std::error::Error + Send + Sync>) -> EngineError {
     let source = match source.downcast::<EngineError>() {

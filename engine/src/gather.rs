@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StructArray, UInt32Array};
 use arrow::compute::{concat_batches, take};
+use arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::metrics::Count;
 use futures::TryStreamExt;
@@ -19,6 +20,7 @@ use parquet::errors::ParquetError;
 
 use crate::convert::{convert, known};
 use crate::error::{ErrorKind, parquet_kind, plain};
+use crate::kept;
 use crate::merge::{Kind, Place, stored};
 use crate::reader::{Reader, Readers};
 use crate::runs::Rows;
@@ -113,6 +115,13 @@ impl Source {
         }
         Ok(batch)
     }
+}
+
+/// The leaves of Parquet that are read of a file for records of a kind, by their numbers.
+pub(crate) fn leaves(item: &Kind, file: &Schema) -> Vec<usize> {
+    let Kind::Record(places) = by_columns(item) else { return Vec::new() };
+    let roots = places.iter().filter_map(|place| stored(place, file.fields()));
+    kept::leaves(file, &roots.map(|(at, field)| (at, field.data_type().clone())).collect::<Vec<_>>())
 }
 
 /// So many records of which nothing is known.

@@ -9,7 +9,7 @@ use noctuary_storage::tables::{IdType, IdTypes};
 
 use crate::conditions::{Condition, Key, Relation, Value};
 use crate::pruning::end;
-use crate::sky::Cap;
+use crate::regions::Extent;
 
 /// DataFusion looks at longer lists not at all; they become as many ranges, split at the widest gaps.
 const RANGES: usize = 16;
@@ -46,9 +46,9 @@ pub(crate) fn hint(condition: &Condition, ids: IdTypes) -> Option<Expr> {
             let any = ranges.collect::<Option<Vec<_>>>()?.into_iter().reduce(Expr::or)?;
             odd(*key, *relation, any)
         }
-        Condition::Within { ra, dec, cap } => {
+        Condition::Within { ra, dec, extent } => {
             let same = *ra == Relation::Same && *dec == Relation::Same;
-            let inside = around(cap);
+            let inside = inside(extent);
             Some(if same { inside } else { inside.or(ident("_ra").is_null()).or(ident("_dec").is_null()) })
         }
         Condition::Unknown | Condition::Constant(_) | Condition::IsNull { .. } => None,
@@ -86,21 +86,23 @@ fn scalar(key: Key, ids: IdTypes, value: &Value) -> Option<ScalarValue> {
     })
 }
 
-/// A circle as ranges of the key columns. Positions that are not on the sphere are left to the exact test.
-fn around(cap: &Cap) -> Expr {
-    let (south, north) = cap.dec_range();
-    let dec = ident("_dec").gt_eq(lit(south)).and(ident("_dec").lt_eq(lit(north)));
-    let ras = cap
-        .ra_ranges()
-        .into_iter()
-        .map(|(west, east)| ident("_ra").gt_eq(lit(west)).and(ident("_ra").lt_eq(lit(east))));
-    let inside = match ras.reduce(Expr::or) {
-        Some(ras) if cap.ra_reach().is_some() => dec.and(ras),
-        _ => dec,
-    };
+/// A region as ranges of the key columns. Positions that are not on the sphere are left to the exact test.
+fn inside(extent: &Extent) -> Expr {
+    let (south, north) = extent.bounds().dec();
+    let mut inside = ident("_dec").gt_eq(lit(south)).and(ident("_dec").lt_eq(lit(north)));
+    let any = |ranges: &mut dyn Iterator<Item = Expr>| ranges.reduce(Expr::or);
+    if let Some(ras) = extent.bounds().ra() {
+        let range = |(west, east): &(f64, f64)| ident("_ra").gt_eq(lit(*west)).and(ident("_ra").lt_eq(lit(*east)));
+        inside = any(&mut ras.iter().map(range)).map_or(inside.clone(), |ras| inside.and(ras));
+    }
+    if let Some(cells) = extent.few_cells(RANGES) {
+        let cell = || ident(Key::Healpix.column());
+        let range = |(first, last): (i64, i64)| cell().gt_eq(lit(first)).and(cell().lt_eq(lit(last)));
+        inside = inside.and(any(&mut cells.into_iter().map(range)).unwrap_or_else(|| lit(false)));
+    }
     let outside = [
         ident("_ra").lt(lit(0.0)),
-        ident("_ra").gt(lit(360.0)),
+        ident("_ra").gt_eq(lit(360.0)),
         ident("_dec").lt(lit(-90.0)),
         ident("_dec").gt(lit(90.0)),
     ];

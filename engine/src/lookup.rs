@@ -1,7 +1,7 @@
 //! Which rows of files of records a question can want, by the objects and places that it names.
 //!
 //! Records lie in the order of the sky, and an index says of each file where its objects are. A question for some
-//! objects or for a circle reads the rows that these can be in and no others; what it asks is tested on them as always.
+//! objects or for a region reads the rows that these can be in and no others; what it asks is tested on them as always.
 
 use std::sync::Arc;
 
@@ -9,21 +9,22 @@ use datafusion::error::{DataFusionError, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use noctuary_packet::id::Id;
 use noctuary_storage::Snapshot;
-use noctuary_storage::index::{By, Circle, RowIndex, Rows};
+use noctuary_storage::index::{By, RowIndex, Rows};
 use noctuary_storage::log::DataFile;
 use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::conditions::{Condition, Key, Relation, Value};
 use crate::copies;
 use crate::reader::Readers;
+use crate::regions::Extent;
 
 /// Something that rows must be.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Wanted {
     /// Of one of these objects.
     Objects(By, Vec<Id>),
-    /// In a circle.
-    Within(Circle),
+    /// In a region.
+    Within(Arc<Extent>),
 }
 
 /// What the conditions of a question, all of which must hold, say of objects and places.
@@ -41,7 +42,7 @@ fn note(condition: &Condition, all: &mut Vec<Wanted>) {
             note(a, all);
             note(b, all);
         }
-        Condition::Within { cap, .. } => all.push(Wanted::Within(cap.circle())),
+        Condition::Within { extent, .. } => all.push(Wanted::Within(Arc::clone(extent))),
         other => {
             let mut ids = Vec::new();
             all.extend(either(other, &mut ids).map(|by| Wanted::Objects(by, ids)));
@@ -78,6 +79,16 @@ fn id(value: &Value) -> Option<Id> {
         Value::Int(number) => Some(Id::Number(*number)),
         Value::Text(text) => Some(Id::from(text.as_str())),
         Value::Float(_) => None,
+    }
+}
+
+/// Which index tells where that is.
+pub(crate) fn index(wanted: &[Wanted]) -> &'static str {
+    let places = |one: &Wanted| matches!(one, Wanted::Within(_));
+    match (wanted.iter().all(places), wanted.iter().any(places)) {
+        (true, _) => "index of the sky",
+        (_, false) => "index of objects",
+        _ => "index of objects and of the sky",
     }
 }
 
@@ -119,7 +130,7 @@ fn of_file(index: Option<&RowIndex>, file: &DataFile, wanted: &[Wanted]) -> Rows
     for one in wanted {
         let own = match one {
             Wanted::Objects(by, ids) => index.of_objects(*by, ids.iter()),
-            Wanted::Within(circle) => index.within(circle),
+            Wanted::Within(extent) => index.within(extent.cover()),
         };
         if let Some(own) = own {
             rows = both(&rows, &own);

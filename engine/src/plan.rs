@@ -15,7 +15,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
+use crate::deadline::Deadline;
 use crate::error::{EngineError, Result};
+use crate::explain;
+use crate::kept::{self, Kept, Tally};
 use crate::narrow::narrow;
 
 /// A question, ready to be answered as often as wanted from the snapshot it was planned on.
@@ -27,6 +30,7 @@ pub struct Planned {
     optimized: Option<LogicalPlan>,
     schema: SchemaRef,
     titles: Titles,
+    deadline: Deadline,
 }
 
 /// What columns of an answer are to be called, by the names that the plan has for them.
@@ -35,7 +39,7 @@ pub(crate) type Titles = Arc<BTreeMap<String, String>>;
 impl Planned {
     pub(crate) fn new(state: Arc<SessionState>, plan: LogicalPlan, titles: Titles) -> Result<Self> {
         let schema = titled(plan.schema(), &titles);
-        let mut planned = Self { state, plan, optimized: None, schema, titles };
+        let mut planned = Self { state, plan, optimized: None, schema, titles, deadline: Deadline::default() };
         if planned.parameters()?.is_empty() {
             planned.optimize()?;
         }
@@ -46,8 +50,7 @@ impl Planned {
     /// and the like are those of their first part.
     fn optimize(&mut self) -> Result<()> {
         // To explain is to give text, whatever becomes of what is explained.
-        let explains = matches!(self.plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
-        let analyzed = if explains {
+        let analyzed = if self.explains() {
             None
         } else {
             let (analyzer, options) = (self.state.analyzer(), self.state.config_options());
@@ -102,7 +105,12 @@ impl Planned {
             return Err(EngineError::invalid(format!("parameters of the question: {wanted}; given: {given}")));
         }
         let plan = self.plan.replace_params_with_values(&ParamValues::from(values))?;
-        Self::new(self.state, plan, self.titles)
+        Ok(Self::new(self.state, plan, self.titles)?.within(self.deadline))
+    }
+
+    /// The same, to be answered in time.
+    pub(crate) fn within(self, deadline: Deadline) -> Self {
+        Self { deadline, ..self }
     }
 
     /// The physical plan, for tests and for those who want its metrics.
@@ -110,14 +118,26 @@ impl Planned {
     /// # Errors
     /// When it cannot be planned, or parameters are missing.
     pub async fn physical_plan(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(optimized) = &self.optimized else {
-            let names: Vec<String> = self.parameters()?.into_iter().map(|(name, _)| name).collect();
-            return Err(EngineError::invalid(format!("parameters are missing: {}", names.join(", "))));
-        };
-        let planned = self.state.query_planner().create_physical_plan(optimized, &*self.state).await;
+        self.physical_in(self.optimized()?, &self.state).await
+    }
+
+    fn optimized(&self) -> Result<&LogicalPlan> {
+        if let Some(optimized) = &self.optimized {
+            return Ok(optimized);
+        }
+        let names: Vec<String> = self.parameters()?.into_iter().map(|(name, _)| name).collect();
+        Err(EngineError::invalid(format!("parameters are missing: {}", names.join(", "))))
+    }
+
+    async fn physical_in(&self, optimized: &LogicalPlan, state: &SessionState) -> Result<Arc<dyn ExecutionPlan>> {
+        let planned = state.query_planner().create_physical_plan(optimized, state).await;
         match planned {
             Err(e) if of_leaf_rules(&e) => {
-                let state = whole_records(&self.state);
+                let state = whole_records(state);
+                if let Some(tally) = Tally::of(state.config()) {
+                    // What was noted is of the plan that came to nothing.
+                    tally.take();
+                }
                 let optimized = narrow(state.optimize(&self.plan)?)?;
                 Ok(state.query_planner().create_physical_plan(&optimized, &*state).await?)
             }
@@ -125,17 +145,46 @@ impl Planned {
         }
     }
 
-    /// Answers.
+    /// The physical plan, and what its scans keep.
+    async fn tallied(&self) -> Result<(Arc<dyn ExecutionPlan>, Vec<Kept>)> {
+        let tally = Arc::new(Tally::default());
+        let mut state = self.state.as_ref().clone();
+        state.config_mut().set_extension(Arc::clone(&tally));
+        let plan = self.physical_in(self.optimized()?, &state).await?;
+        Ok((plan, tally.take()))
+    }
+
+    /// What would be read to answer, at most.
+    pub(crate) async fn kept(&self) -> Result<RecordBatch> {
+        let clock = self.deadline.start();
+        let (_, kept) = clock.on(self.tallied()).await?;
+        Ok(kept::batch(&kept)?)
+    }
+
+    fn explains(&self) -> bool {
+        matches!(self.plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
+    }
+
+    /// Answers. The deadline runs from here, whoever takes the rows.
     ///
     /// # Errors
     /// When it cannot be planned; what fails on the way is an error in the stream.
     pub async fn execute(&self) -> Result<SendableRecordBatchStream> {
-        let plan = self.physical_plan().await?;
-        let rows = execute_stream(plan, self.state.task_ctx())?;
+        let clock = self.deadline.start();
+        let rows = clock.on(self.rows()).await?;
         let schema = self.schema();
         // Optimizing may drop the knowledge that a column has no nulls, and clients hold us to what was announced.
         let rows = rows.map(move |batch| announced(&batch?, &schema));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        Ok(clock.over(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows))))
+    }
+
+    async fn rows(&self) -> Result<SendableRecordBatchStream> {
+        if !self.explains() {
+            return Ok(execute_stream(self.physical_plan().await?, self.state.task_ctx())?);
+        }
+        let (plan, kept) = self.tallied().await?;
+        let rows = execute_stream(Arc::clone(&plan), self.state.task_ctx())?;
+        Ok(explain::with_costs(rows, plan, &kept))
     }
 }
 

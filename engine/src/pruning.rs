@@ -67,11 +67,13 @@ fn can(condition: &Condition, file: &DataFile) -> Can {
             }
             odd(*key, *relation, file, Can { yes: any, no: true })
         }
-        Condition::Within { ra, dec, cap } => {
-            // The circle is a little wider than it is already.
+        Condition::Within { ra, dec, extent } => {
+            // The region is a little wider than it is already.
             let (Some(ras), Some(decs)) = (file.stats.ra, file.stats.dec) else { return ANYTHING };
             let with = nulls(Key::Ra, file) || nulls(Key::Dec, file);
-            let touched = Can { yes: cap.may_touch(ras, decs), no: true };
+            let on_the_sky = file.stats.healpix_29.filter(|_| !nulls(Key::Healpix, file));
+            let cells = on_the_sky.is_none_or(|(first, last)| extent.cover().meets(first, last));
+            let touched = Can { yes: cells && extent.bounds().may_touch(ras, decs), no: true };
             let exact = *ra == Relation::Same && *dec == Relation::Same;
             if with && !exact { ANYTHING } else { touched }
         }

@@ -3,7 +3,9 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use datafusion::common::{Column, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
@@ -18,9 +20,10 @@ use crate::aliases::{name_columns, titles};
 use crate::as_of::{self, OfVersions, Versions};
 use crate::catalog::Tables;
 use crate::clauses;
+use crate::deadline::Deadline;
 use crate::describe;
 use crate::error::{EngineError, Result, unknown_column};
-use crate::names::{Mentioned, Names};
+use crate::names::{Mentioned, Names, nearest};
 use crate::plan::{Planned, Titles};
 use crate::sql::{self, Asked};
 use crate::views::Views;
@@ -34,6 +37,7 @@ pub struct Session {
     pub(crate) context: SessionContext,
     pub(crate) tables: Arc<Tables>,
     pub(crate) names: Arc<Names>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl std::fmt::Debug for Session {
@@ -81,6 +85,28 @@ impl Session {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] with what to change.
     pub async fn plan(&self, sql: &str) -> Result<Planned> {
+        let clock = Deadline::new(self.deadline).start();
+        let planned = clock.on(self.understand(sql)).await?;
+        Ok(planned.within(clock.stop()))
+    }
+
+    /// What a question would read, of how much, a row for each scan of a table: `table`, and `files`, `rows_at_most`
+    /// and `bytes_at_most` (of the columns that it uses, as they are stored), each with the number `of_...` which the
+    /// table has, and what chose. Nothing is read of the rows.
+    ///
+    /// # Errors
+    /// As [`Session::plan`], and [`crate::ErrorKind::Invalid`] for whoever may not see everything: the numbers are of
+    /// rows of all rights.
+    pub async fn dry_run(&self, sql: &str) -> Result<RecordBatch> {
+        if !self.access.is_everything() {
+            return Err(EngineError::invalid(
+                "a dry run counts rows of all rights, and needs the rights to all of them",
+            ));
+        }
+        self.plan(sql).await?.kept().await
+    }
+
+    async fn understand(&self, sql: &str) -> Result<Planned> {
         let mut state = self.context.state();
         let mut mentioned = BTreeSet::new();
         let (asked, versions) = sql::parse(sql, &self.names, self.tables.only_survey())?;
@@ -112,7 +138,8 @@ impl Session {
                 for table in state.resolve_table_references(&statement)? {
                     // Functions that give tables are called like relations.
                     if table.schema().is_some() || !state.table_functions().contains_key(table.table()) {
-                        mentioned.extend(self.mentioned(&table)?);
+                        let known = self.mentioned(&table);
+                        mentioned.extend(known.map_err(|e| with_functions(e, &table, &state))?);
                     }
                 }
                 (self.logical(&state, *statement).await.map_err(|e| self.explain(e, &mentioned))?, titles)
@@ -174,9 +201,12 @@ impl Session {
         }
     }
 
-    /// DataFusion tells of unknown fields of records in words only.
+    /// DataFusion tells of unknown functions and of unknown fields of records in words only.
     fn with_hint(&self, error: EngineError, mentioned: &BTreeSet<Mentioned>) -> EngineError {
         let text = error.to_string();
+        if let Some((name, _)) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
+            return self.no_function(name);
+        }
         let field = text.strip_prefix("Field ").and_then(|rest| rest.split_once(" not found in struct"));
         match field {
             Some((name, _)) => {
@@ -187,18 +217,43 @@ impl Session {
         }
     }
 
+    fn no_function(&self, name: &str) -> EngineError {
+        let state = self.context.state();
+        // Of a table, where it stands beside a value.
+        if state.table_functions().contains_key(name) {
+            return EngineError::invalid(format!("{name} gives a table; write SELECT ... FROM {name}(...)"));
+        }
+        let functions = functions(&state);
+        let near = nearest(name, functions.iter().map(String::as_str));
+        let there = if near.is_empty() { "; SHOW FUNCTIONS lists those that there are" } else { "" };
+        EngineError::invalid(format!("there is no function {name}{near}{there}"))
+    }
+
     /// Words to complete: schemas, tables, columns, leaves and functions.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let state = self.context.state();
         let mut names = self.names.words();
-        names.extend(state.scalar_functions().keys().cloned());
-        names.extend(state.aggregate_functions().keys().cloned());
-        names.extend(state.window_functions().keys().cloned());
+        names.extend(functions(&self.context.state()));
         names.sort();
         names.dedup();
         names
     }
+}
+
+/// A table that is not there may be meant for a function that gives one.
+fn with_functions(error: EngineError, table: &TableReference, state: &SessionState) -> EngineError {
+    let functions = state.table_functions().keys().map(String::as_str);
+    let near = if table.schema().is_some() { String::new() } else { nearest(table.table(), functions) };
+    if near.is_empty() {
+        return error;
+    }
+    EngineError::invalid(format!("there is no table and no function {} that gives one{near}", table.table()))
+}
+
+/// Functions of values, of groups and of windows.
+fn functions(state: &SessionState) -> Vec<String> {
+    let scalar = state.scalar_functions().keys();
+    scalar.chain(state.aggregate_functions().keys()).chain(state.window_functions().keys()).cloned().collect()
 }
 
 fn reference(table: &ObjectName) -> Result<TableReference> {

@@ -18,7 +18,6 @@ use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::conjunction;
-use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
@@ -33,20 +32,23 @@ use object_store::path::Path;
 use parquet::arrow::arrow_reader::RowSelection;
 
 use crate::adapter::AdapterFactory;
-use crate::apart::{self, Apart};
+use crate::apart::{self, Apart, Held};
 use crate::assemble::{Assemble, Hidden, Parts, Wanted};
 use crate::columns::AlertColumns;
 use crate::commits::{self, BROUGHT};
 use crate::conditions::{Condition, KeyNames};
-use crate::copies::Copies;
+use crate::copies::{Copies, Rows as Selections};
 use crate::early;
+use crate::gather;
 use crate::guard::Guard;
 use crate::hints::hint;
+use crate::kept::{Chosen, Tally, kept, thousands};
 use crate::lookup;
 use crate::merge::{Kind, Place};
 use crate::pruning::may_match;
 use crate::reader::Readers;
 use crate::records::RecordColumns;
+use crate::regions::Regions;
 use crate::whole;
 
 /// Files of one table, read as DataFusion wants them.
@@ -60,7 +62,7 @@ pub(crate) struct FileTable {
     hidden: Fields,
     files: Arc<[Arc<DataFile>]>,
     readers: Arc<Readers>,
-    adapters: Arc<dyn PhysicalExprAdapterFactory>,
+    adapters: Arc<AdapterFactory>,
     keys: Arc<KeyNames>,
     /// Columns of records that an index speaks of.
     own: Arc<KeyNames>,
@@ -178,23 +180,24 @@ impl FileTable {
         Self { read: read_schema(&schema, &self.hidden, self.stamped), schema, lengths, ..self.clone() }
     }
 
-    fn conditions(&self, filters: &[Expr]) -> Vec<Condition> {
-        if self.prune { filters.iter().map(|f| self.keys.condition(f)).collect() } else { Vec::new() }
+    fn conditions(&self, filters: &[Expr], regions: &Regions) -> Vec<Condition> {
+        if self.prune { filters.iter().map(|f| self.keys.condition(f, regions)).collect() } else { Vec::new() }
     }
 
-    /// By file the rows that can be what a question asks for, where an index tells.
-    async fn asked(&self, filters: &[Expr]) -> Result<Option<Vec<Rows>>> {
+    /// By file the rows that can be what a question asks for, where an index tells, and which index that is.
+    async fn asked(&self, filters: &[Expr], regions: &Regions) -> Result<Option<(&'static str, Vec<Rows>)>> {
         // What is not to be pruned is not looked up either.
         if !self.prune || !self.indexed {
             return Ok(None);
         }
-        let conditions: Vec<Condition> = filters.iter().map(|filter| self.own.condition(filter)).collect();
+        let conditions: Vec<Condition> = filters.iter().map(|filter| self.own.condition(filter, regions)).collect();
         let wanted = lookup::wanted(&conditions);
         if wanted.is_empty() {
             return Ok(None);
         }
         // Of all files: which copy of a record is seen depends on no other condition.
-        lookup::rows(&self.readers, &self.snapshot, &self.files, &wanted).await.map(Some)
+        let rows = lookup::rows(&self.readers, &self.snapshot, &self.files, &wanted).await?;
+        Ok(Some((lookup::index(&wanted), rows)))
     }
 
     /// The lists among these columns that are to be put together.
@@ -211,16 +214,46 @@ impl FileTable {
         columns.fields().iter().enumerate().filter_map(wanted).collect()
     }
 
+    /// Tells who wants to know what is read of these columns.
+    async fn tell(&self, state: &dyn Session, columns: &[usize], choice: &Choice<'_>) -> Result<()> {
+        let Some(tally) = Tally::of(state.config()) else { return Ok(()) };
+        let columns = self.read.table_schema().project(columns)?;
+        let leaves = |file: &Schema| self.adapters.leaves(&columns, file);
+        let rows = |number: usize| choice.rows.get(number).and_then(Option::as_ref);
+        let files = choice.files.iter().map(|(number, file)| (*file, rows(*number))).collect();
+        let chosen = Chosen { all: &self.files, files, chosen_by: choice.by.clone() };
+        if let Some(kept) = kept(&self.readers, chosen, &leaves).await? {
+            tally.note(kept);
+        }
+        Ok(())
+    }
+
+    /// The same of the records that lists are put together from.
+    async fn tell_lists(&self, state: &dyn Session, lists: &[Wanted], choice: &Choice<'_>) -> Result<()> {
+        let Some(tally) = Tally::of(state.config()) else { return Ok(()) };
+        for list in lists.iter().filter(|list| !list.lengths) {
+            let records = |held: &Option<Held>| Some(Arc::clone(held.as_ref()?.records.as_ref()?));
+            let all: Vec<Arc<DataFile>> = list.apart.files.iter().filter_map(records).collect();
+            let of = |(number, _): &(usize, _)| list.apart.files.get(*number)?.as_ref()?.records.as_ref();
+            let files = choice.files.iter().filter_map(of).map(|file| (file, None)).collect();
+            let by = vec![format!("the lists {} of alerts that are read, wherever these are", list.apart.column)];
+            let leaves = |file: &Schema| gather::leaves(&list.item, file);
+            if let Some(kept) = kept(&self.readers, Chosen { all: &all, files, chosen_by: by }, &leaves).await? {
+                tally.note(kept);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads columns of files, as far as rights allow.
-    fn read(
+    async fn read(
         &self,
         state: &dyn Session,
         mut columns: Vec<usize>,
-        files: &[(usize, &Arc<DataFile>)],
-        conditions: &[Condition],
+        choice: &Choice<'_>,
         limit: Option<usize>,
-        shown: &[Option<RowSelection>],
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Choice { files, rows: shown, conditions, .. } = choice;
         let all = self.read.table_schema();
         if self.labels.is_some() {
             columns.push(all.index_of(RIGHTS)?);
@@ -236,6 +269,7 @@ impl FileTable {
             }
             columns.push(all.index_of(BROUGHT)?);
         }
+        self.tell(state, &columns, choice).await?;
         let options = TableParquetOptions {
             global: state.config_options().execution.parquet.clone(),
             ..TableParquetOptions::default()
@@ -265,7 +299,7 @@ impl FileTable {
             .with_projection_indices(Some(columns))?
             .with_limit(limit.filter(|_| self.labels.is_none() && whole))
             .with_statistics(statistics)
-            .with_expr_adapter(Some(Arc::clone(&self.adapters)))
+            .with_expr_adapter(Some(Arc::clone(&self.adapters) as _))
             .build();
         let mut scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
         if told {
@@ -276,6 +310,18 @@ impl FileTable {
             None => Ok(scan),
         }
     }
+}
+
+/// What is read of a table.
+struct Choice<'t> {
+    /// Files with their numbers.
+    files: Vec<(usize, &'t Arc<DataFile>)>,
+    /// By the numbers of files the rows that are read of them.
+    rows: Selections,
+    /// What statistics of row groups and pages may tell.
+    conditions: Vec<Condition>,
+    /// What chose, for people.
+    by: Vec<String>,
 }
 
 fn files(snapshot: &Snapshot, table: Table, columns: &AlertColumns) -> Vec<Arc<DataFile>> {
@@ -363,18 +409,27 @@ impl TableProvider for FileTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let conditions = self.conditions(filters);
+        let regions = Regions::of(state.config());
+        let conditions = self.conditions(filters, &regions);
         let mut files: Vec<(usize, &Arc<DataFile>)> =
             self.files.iter().enumerate().filter(|(_, f)| may_match(&conditions, f)).collect();
-        let asked = self.asked(filters).await?;
-        if let Some(asked) = &asked {
-            files.retain(|(number, _)| asked.get(*number).is_none_or(|rows| !rows.is_empty()));
+        let mut by = Vec::new();
+        if files.len() < self.files.len() {
+            by.push(format!("statistics of files: {}", thousands(files.len() as u64)));
         }
+        let asked = self.asked(filters, &regions).await?;
+        if let Some((index, asked)) = &asked {
+            files.retain(|(number, _)| asked.get(*number).is_none_or(|rows| !rows.is_empty()));
+            let rows: u64 = asked.iter().flatten().map(|rows| rows.len() as u64).sum();
+            by.push(format!("{index}: {}, {} rows", thousands(files.len() as u64), thousands(rows)));
+        }
+        let asked = asked.map(|(_, rows)| rows);
         let shown = match projection {
             Some(columns) => Arc::new(self.schema.project(columns)?),
             None => Arc::clone(&self.schema),
         };
         if files.is_empty() {
+            self.tell(state, &[], &Choice { files, rows: Arc::default(), conditions: Vec::new(), by }).await?;
             return Ok(Arc::new(EmptyExec::new(shown)));
         }
         let all = self.read.table_schema();
@@ -397,10 +452,11 @@ impl TableProvider for FileTable {
             // What statistics would tell of rows and pages is told already.
             Some(asked) => (lookup::selections(&files, asked, &rows), Vec::new()),
         };
+        let choice = Choice { files, rows, conditions, by };
         let mut columns = shown.fields().iter().map(|f| place(f.name())).collect::<Result<Vec<_>, _>>()?;
         let lists = self.wanted(&shown);
         if lists.is_empty() {
-            return self.read(state, columns, &files, &conditions, limit, &rows);
+            return self.read(state, columns, &choice, limit).await;
         }
         let width = columns.len();
         let hidden = Hidden { width, history: width, forced: width + 1, file: width + 2 };
@@ -408,7 +464,7 @@ impl TableProvider for FileTable {
         columns.push(place(runs_column(RecordKind::Forced))?);
         columns.push(place(FILE)?);
         let apart: BTreeSet<&str> = self.apart.iter().map(|list| list.column.as_str()).collect();
-        let early = early::conditions(filters, &apart, all)?;
+        let early = early::conditions(filters, &apart, all, &regions)?;
         for name in early.iter().flat_map(|(_, names)| names) {
             let column = place(name)?;
             if !columns.contains(&column) {
@@ -417,7 +473,8 @@ impl TableProvider for FileTable {
         }
         // So many rows are to pass, and not so many to be looked at.
         let limit = limit.filter(|_| early.is_empty());
-        let mut input = self.read(state, columns, &files, &conditions, limit, &rows)?;
+        let mut input = self.read(state, columns, &choice, limit).await?;
+        self.tell_lists(state, &lists, &choice).await?;
         let schema = DFSchema::try_from(input.schema())?;
         let early = early.into_iter().filter_map(|(condition, _)| state.create_physical_expr(condition, &schema).ok());
         let early: Vec<Arc<dyn PhysicalExpr>> = early.collect();

@@ -9,6 +9,7 @@ use noctuary_storage::Access;
 use serde::{Deserialize, Deserializer};
 
 use crate::bytesize::ByteSize;
+use crate::duration::Deadline;
 use crate::error::{Failure, Result};
 
 /// Where the archive lies if nobody says.
@@ -25,6 +26,7 @@ struct ConfigFile {
     archive: Option<String>,
     memory: Option<ByteSize>,
     threads: Option<NonZeroUsize>,
+    deadline: Option<Deadline>,
     #[serde(default, deserialize_with = "labels")]
     rights: Option<Access>,
     listen: Option<String>,
@@ -43,6 +45,8 @@ pub struct Given {
     pub memory: Option<ByteSize>,
     /// Threads.
     pub threads: Option<NonZeroUsize>,
+    /// Time that a question may take.
+    pub deadline: Option<Deadline>,
     /// What may be seen.
     pub rights: Option<Access>,
     /// Address to listen on.
@@ -69,6 +73,8 @@ pub struct Config {
     pub memory: Setting<ByteSize>,
     /// Threads that queries and ingests use.
     pub threads: Setting<usize>,
+    /// Time that a question may take.
+    pub deadline: Setting<Deadline>,
     /// What whoever asks may see.
     pub rights: Setting<Access>,
     /// Address to listen on.
@@ -97,6 +103,7 @@ impl Config {
             archive: pick(given.archive, file.archive, &name, || DEFAULT_ARCHIVE.to_owned()),
             memory: pick(given.memory, file.memory, &name, || ByteSize(defaults.memory_bytes as u64)),
             threads: pick(given.threads.map(Into::into), file.threads.map(Into::into), &name, || defaults.threads),
+            deadline: pick(given.deadline, file.deadline, &name, || Deadline(defaults.deadline)),
             rights: pick(given.rights, file.rights, &name, || Access::Everything),
             listen: pick(given.listen, file.listen, &name, || DEFAULT_LISTEN.to_owned()),
         }
@@ -112,6 +119,7 @@ impl Config {
         line("archive", text(&self.archive.value), &self.archive.origin);
         line("memory", text(&self.memory.value.to_string()), &self.memory.origin);
         line("threads", self.threads.value.to_string(), &self.threads.origin);
+        line("deadline", text(&self.deadline.value.to_string()), &self.deadline.origin);
         line("rights", text(&self.rights.value.to_string()), &self.rights.origin);
         line("listen", text(&self.listen.value), &self.listen.origin);
         out
@@ -149,13 +157,14 @@ mod tests {
 
     #[test]
     fn flags_come_before_the_file_and_the_file_before_defaults() {
-        let text = "archive = '/data'\nthreads = 3\nmemory = '1GiB'\nrights = 'public, partnership'";
+        let text = "archive = '/data'\nthreads = 3\nmemory = '1GiB'\ndeadline = '30s'\nrights = 'public, partnership'";
         let file = parse(Path::new("a.toml"), text).unwrap();
         let given = Given { archive: Some("s3://b/p".to_owned()), ..Given::default() };
         let config = Config::resolve(given, file, Path::new("a.toml"));
         assert_eq!(config.archive.value, "s3://b/p");
         assert_eq!((config.threads.value, config.threads.origin.as_str()), (3, "a.toml"));
         assert_eq!(config.memory.value, ByteSize(1 << 30));
+        assert_eq!(config.deadline.value.0, Some(std::time::Duration::from_secs(30)));
         assert_eq!(config.rights.value.to_string(), "partnership,public");
         assert_eq!(config.listen, Setting { value: DEFAULT_LISTEN.to_owned(), origin: "default".to_owned() });
     }
@@ -168,6 +177,7 @@ mod tests {
         assert_eq!(again.archive.value, config.archive.value);
         assert_eq!(again.memory.value, config.memory.value);
         assert_eq!(again.threads.value, config.threads.value);
+        assert_eq!(again.deadline.value, config.deadline.value);
         assert_eq!(again.rights.value, config.rights.value);
     }
 
@@ -185,6 +195,8 @@ mod tests {
             ("memory = -1", "64MiB"),
             ("memory = true", "64MiB"),
             ("memory = 'lots'", "64MiB"),
+            ("deadline = '30'", "30s"),
+            ("deadline = 30", "string"),
             ("rights = ''", "public"),
         ] {
             let refused = parse(Path::new("a.toml"), text).unwrap_err();

@@ -6,6 +6,7 @@
 mod bytesize;
 mod cli;
 mod config;
+mod duration;
 mod error;
 mod flight;
 mod image;

@@ -103,6 +103,7 @@ pub fn engine(archive: Archive, config: &Config) -> Result<Engine> {
     let options = EngineOptions {
         memory_bytes: usize::try_from(config.memory.value.0).unwrap_or(usize::MAX),
         threads: config.threads.value,
+        deadline: config.deadline.value.0,
         extend: vec![Arc::new(noctuary_queries::register)],
         ..EngineOptions::default()
     };

@@ -32,6 +32,8 @@ pub fn register(context: &SessionContext) {
     for definition in definitions() {
         context.register_udf(definition.function());
     }
+    let regions = definitions().filter_map(|definition| Some((definition.name.to_owned(), definition.extent()?)));
+    noctuary_engine::Regions::register(context, regions);
     for feature in features::functions() {
         context.register_udaf(feature);
     }

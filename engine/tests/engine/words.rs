@@ -188,6 +188,13 @@ async fn mistakes_are_told_with_what_to_change() {
         ("SELECT 1; SELECT 2", "one at a time"),
         ("SELECT * FROM '/etc/passwd'", "no table"),
         ("EXPLAIN SELECT lampIdd FROM alerts", "lampId"),
+        ("SELECT cuont(*) FROM alerts", "no function cuont; did you mean count?"),
+        ("SELECT uper('a')", "no function uper; did you mean upper"),
+        ("SELECT row_numbr() OVER () FROM alerts", "no function row_numbr; did you mean row_number"),
+        ("SELECT nothing_like_it_at_all(1)", "SHOW FUNCTIONS lists"),
+        ("EXPLAIN SELECT cuont(*) FROM alerts", "did you mean count?"),
+        ("SELECT * FROM generate_serie(1, 3)", "did you mean generate_series"),
+        ("SELECT generate_series_(1)", "no function generate_series_"),
     ] {
         let error = refused(&session, sql).await;
         assert!(error.contains(hint), "{sql}: {error}");

@@ -67,10 +67,17 @@ impl Arguments {
             Some(Command::Serve(serve)) => serve.listen.clone(),
             _ => None,
         };
+        let deadline = match &self.command {
+            Some(Command::Sql(sql)) => sql.answer.deadline,
+            Some(Command::Ask(ask)) => ask.answer.deadline,
+            Some(Command::Serve(serve)) => serve.deadline,
+            _ => None,
+        };
         Given {
             archive: self.global.archive.clone(),
             memory: self.global.memory,
             threads: self.global.threads,
+            deadline,
             rights: self.global.rights.clone(),
             listen,
             file: self.global.config.clone(),

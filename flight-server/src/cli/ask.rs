@@ -23,6 +23,7 @@ Examples:
   noctuary ask cone_search --show
   noctuary ask cone_search --param ra=150.1 --param dec=-2.2 --param radius=10
   noctuary ask light_curves --param objects=170032882292621351,170032882292621352 -o curves.parquet
+  noctuary ask cone_search --param ra=150.1 --param dec=-2.2 --param radius=3600 --dry-run
   noctuary ask watchlist_outbursts --param objects=@watchlist.txt --param factor=3 --format csv
   noctuary ask cone_search --param ra=150.1 --param dec=-2.2 --show > mine.sql")]
 pub struct AskArgs {
@@ -33,7 +34,7 @@ pub struct AskArgs {
     pub param: Vec<String>,
     /// Show the question instead of asking it: what it is, its parameters, an example, and the SQL, with the values
     /// that are given.
-    #[arg(long, requires = "name", conflicts_with_all = ["format", "output", "max_rows", "as_of"])]
+    #[arg(long, requires = "name", conflicts_with_all = ["format", "output", "max_rows", "as_of", "dry_run"])]
     pub show: bool,
     #[command(flatten)]
     pub answer: AnswerArgs,
@@ -43,7 +44,7 @@ pub struct AskArgs {
 pub async fn run(config: &Config, args: &AskArgs) -> Result<ExitCode> {
     let Some(name) = &args.name else {
         let answer = &args.answer;
-        if answer.format.is_some() || answer.output.is_some() || answer.max_rows.is_some() {
+        if answer.format.is_some() || answer.output.is_some() || answer.max_rows.is_some() || answer.dry_run {
             return Err(Failure::request("there is no question; `noctuary ask` alone lists those that there are"));
         }
         print(&list())?;

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::STACK_BYTES;
 use crate::config::Config;
+use crate::duration::Deadline;
 use crate::error::{Failure, Kind, Result};
 use crate::flight::{Door, loopback, serve};
 use crate::open;
@@ -35,6 +36,9 @@ pub struct ServeArgs {
     /// Address and port, of this machine only [default: 127.0.0.1:50051].
     #[arg(long, value_name = "ADDRESS", env = "NOCTUARY_LISTEN", hide_env = true)]
     pub listen: Option<String>,
+    /// The time that a question may take, such as 30s or 5min; none for any time [default: none].
+    #[arg(long, value_name = "TIME", env = "NOCTUARY_DEADLINE", hide_env = true)]
+    pub deadline: Option<Deadline>,
     /// Merge files in the background, as `noctuary compact` does, in this share of the time: 0.25 is a quarter.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub compact: Option<f64>,

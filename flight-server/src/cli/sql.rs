@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use noctuary_engine::{Planned, Session};
 
 use super::repl;
 use crate::config::Config;
+use crate::duration::Deadline;
 use crate::error::{Failure, Kind, Result};
 use crate::open;
 use crate::output::{Format, Shown, Sink, write_rows};
@@ -29,6 +31,8 @@ Examples:
   noctuary sql -c 'DESCRIBE lsst.alerts'
   noctuary sql -c 'SELECT diaSourceId, diaSource.psfFlux FROM lsst.alerts' -o fluxes.parquet
   noctuary sql --as-of 12 --rights public -f question.sql --format json
+  noctuary sql --dry-run -c 'SELECT * FROM lsst.sources WHERE cone(ra, dec, 150.1, 2.2, 1)'
+  noctuary sql -c 'EXPLAIN ANALYZE SELECT count(*) FROM lsst.sources WHERE diaObjectId = 1'
 
 All questions are understood before the first is answered. The exit code is 2 if one of them is at fault, be it in a
 row that it meets (a division by zero, a text that is no number), and 1 if it cannot be answered for another reason.")]
@@ -56,6 +60,13 @@ pub struct AnswerArgs {
     /// memory; the other formats always write all rows, as they come.
     #[arg(long, value_name = "N")]
     pub max_rows: Option<usize>,
+    /// Say what would be read, instead of answering: for each table files, rows at most, and bytes at most. Needs the
+    /// rights to all rows.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The time that a question may take, such as 30s or 5min; none for any time [default: none].
+    #[arg(long, value_name = "TIME", env = "NOCTUARY_DEADLINE", hide_env = true)]
+    pub deadline: Option<Deadline>,
     #[command(flatten)]
     pub version: super::as_of::VersionArg,
 }
@@ -78,6 +89,9 @@ pub async fn run(config: &Config, args: &SqlArgs) -> Result<ExitCode> {
         if args.answer.output.is_some() {
             return Err(Failure::request("-o needs a question: give it with -c or -f"));
         }
+        if args.answer.dry_run {
+            return Err(Failure::request("--dry-run needs a question: give it with -c or -f"));
+        }
         return repl::run(config, &open::reader_engine(config).await?, &args.answer).await;
     };
     ask(config, &script, &args.answer).await
@@ -96,11 +110,30 @@ pub async fn ask(config: &Config, script: &str, args: &AnswerArgs) -> Result<Exi
     }
     let engine = open::reader_engine(config).await?;
     let session = open::session(&engine, &config.rights.value, args.version.as_of.as_ref()).await?;
+    if args.dry_run {
+        return dry_run(&session, &statements, format, args).await;
+    }
     let questions = understood(&session, &statements).await?;
     let how = How { format, max_rows: args.max_rows, more: MORE };
     let mut sink = Sink::open(args.output.as_deref())?;
     for question in &questions {
         answer(question, how, &mut sink).await?;
+    }
+    sink.finish()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes what each question would read.
+async fn dry_run(session: &Session, statements: &[String], format: Format, args: &AnswerArgs) -> Result<ExitCode> {
+    let mut costs = Vec::with_capacity(statements.len());
+    for statement in statements {
+        costs.push(or_stopped(async { Ok(session.dry_run(statement).await?) }).await?);
+    }
+    let mut sink = Sink::open(args.output.as_deref())?;
+    for cost in costs {
+        let rows = RecordBatchStreamAdapter::new(cost.schema(), futures::stream::iter([Ok(cost)]));
+        let shown = Shown { rows: args.max_rows.unwrap_or(0), whole: true, more: MORE };
+        write_rows(Box::pin(rows), format, shown, &mut sink).await?;
     }
     sink.finish()?;
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@
 
 mod ask;
 mod compact;
+mod costs;
 mod demo;
 mod keep;
 mod killed;

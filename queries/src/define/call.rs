@@ -192,7 +192,6 @@ impl ScalarUDFImpl for Function {
 fn compute(compute: Compute, columns: &[Column], rows: usize) -> ArrayRef {
     let rows = (0..rows).map(|at| Row::new(columns, at));
     match compute {
-        Compute::Truth(f) => Arc::new(rows.map(f).collect::<BooleanArray>()),
         Compute::Number(f) => Arc::new(rows.map(|row| f(row).filter(|v| v.is_finite())).collect::<Float64Array>()),
         Compute::Whole(f) => Arc::new(rows.map(f).collect::<Int64Array>()),
         Compute::Moment(f) => Arc::new(rows.map(f).collect::<TimestampMicrosecondArray>().with_timezone(UTC)),

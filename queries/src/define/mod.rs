@@ -11,7 +11,9 @@ mod row;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
+use noctuary_engine::{Extent, MakeExtent};
 
 pub(crate) use row::Row;
 
@@ -25,6 +27,9 @@ pub(crate) type Made = Result<Option<Box<dyn Region>>, Wrong>;
 pub(crate) trait Region {
     /// True if a point lies in it; in degrees, the declination between -90 and 90.
     fn holds(&self, ra: f64, dec: f64) -> bool;
+
+    /// Where it can be; `None` if nothing is known of that.
+    fn extent(&self) -> Option<Extent>;
 }
 
 /// What an argument may be. Ends are included.
@@ -140,8 +145,6 @@ impl Argument {
 /// What makes the result of a row. `None` is null.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Compute {
-    /// True or false.
-    Truth(fn(Row<'_>) -> Option<bool>),
     /// A number; null where it is not finite.
     Number(fn(Row<'_>) -> Option<f64>),
     /// A whole number.
@@ -157,7 +160,7 @@ pub(crate) enum Compute {
 impl Compute {
     fn data_type(self) -> DataType {
         match self {
-            Self::Truth(_) | Self::Inside(_) => DataType::Boolean,
+            Self::Inside(_) => DataType::Boolean,
             Self::Number(_) => DataType::Float64,
             Self::Whole(_) => DataType::Int64,
             Self::Moment(_) => Takes::Moment.data_type(),
@@ -204,6 +207,18 @@ impl Definition {
     /// The function for DataFusion.
     pub(crate) fn function(&'static self) -> ScalarUDF {
         ScalarUDF::from(call::Function::new(self))
+    }
+
+    /// How the region that a call names is found before anything is read; `None` for what is no region.
+    pub(crate) fn extent(&'static self) -> Option<MakeExtent> {
+        let Compute::Inside(make) = self.compute else { return None };
+        Some(Arc::new(move |region| {
+            let form = self.arguments(region.len() + 2)?;
+            let point = [ScalarValue::Null, ScalarValue::Null];
+            let values = point.into_iter().chain(region.iter().cloned()).map(ColumnarValue::Scalar);
+            let columns = form.iter().zip(values).map(|(argument, value)| row::Column::new(&value, argument.takes));
+            make(Row::new(&columns.collect::<Result<Vec<_>, _>>().ok()?, 0)).ok()??.extent()
+        }))
     }
 
     /// The longest list of arguments.

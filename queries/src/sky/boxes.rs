@@ -1,5 +1,7 @@
 //! Boxes of right ascension and declination.
 
+use noctuary_engine::Extent;
+
 use super::vectors::turn;
 use crate::define::Region;
 
@@ -39,6 +41,10 @@ impl Region for SkyBox {
         let (Some((from, to)), false) = (self.ra, dec.abs() == 90.0) else { return true };
         let ra = turn(ra);
         if from <= to { from <= ra && ra <= to } else { from <= ra || ra <= to }
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        Some(Extent::between(self.ra, self.dec))
     }
 }
 

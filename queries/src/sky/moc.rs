@@ -4,6 +4,8 @@
 //! 2.0 (2022), sections 4.3.2 and appendix C; commas between cells are those of version 1.1. Cells need not be in
 //! order, and may overlap.
 
+use noctuary_engine::Extent;
+
 use super::cells;
 use crate::define::Region;
 
@@ -135,6 +137,10 @@ impl Moc {
 impl Region for Moc {
     fn holds(&self, ra: f64, dec: f64) -> bool {
         cells::of_point(cells::FINEST, ra, dec).is_some_and(|cell| self.has(cell))
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        Some(Extent::cells(&self.ranges))
     }
 }
 

@@ -2,16 +2,18 @@
 
 mod boxes;
 mod cells;
+mod circles;
 mod coordinates;
 mod geometry;
 mod moc;
 mod polygon;
 mod vectors;
 
-use noctuary_engine::{ANGULAR_DISTANCE, CONE};
+use noctuary_engine::{ANGULAR_DISTANCE, HEALPIX};
 
 use crate::define::{Argument, Compute, Definition, Made, Row};
 use boxes::SkyBox;
+use circles::Circle;
 use coordinates::{ECLIPTIC, GALACTIC};
 use geometry::{angular_distance, position_angle};
 use moc::Moc;
@@ -71,15 +73,7 @@ const POINTS: &[Argument] = &[RA1, DEC1, RA2, DEC2];
 
 /// The functions.
 pub(crate) static FUNCTIONS: &[Definition] = &[
-    Definition::new(
-        CONE,
-        &[CIRCLE],
-        Compute::Truth(|row| {
-            let [ra, dec, ra0, dec0, radius] = row.numbers()?;
-            Some(angular_distance(ra, dec, ra0, dec0) <= radius)
-        }),
-        "true within a radius of a point, the edge included",
-    ),
+    Definition::new("cone", &[CIRCLE], Compute::Inside(cone), "true within a radius of a point, the edge included"),
     Definition::new(
         "in_box",
         &[BOX],
@@ -114,7 +108,7 @@ pub(crate) static FUNCTIONS: &[Definition] = &[
          null where both are the same or antipodes",
     ),
     Definition::new(
-        "healpix",
+        HEALPIX,
         &[&[ORDER, RA, DEC]],
         Compute::Whole(|row| cells::of_point(row.whole(0)?, row.number(1)?, row.number(2)?)?.try_into().ok()),
         "the HEALPix cell of an order that holds a point, NESTED",
@@ -192,6 +186,11 @@ pub(crate) static FUNCTIONS: &[Definition] = &[
         "minutes of arc in degrees",
     ),
 ];
+
+fn cone(row: Row<'_>) -> Made {
+    let (Some(ra), Some(dec), Some(radius)) = (row.number(2), row.number(3), row.number(4)) else { return Ok(None) };
+    Ok(Some(Box::new(Circle { ra, dec, radius })))
+}
 
 fn in_box(row: Row<'_>) -> Made {
     let edge = |at| row.number(at);

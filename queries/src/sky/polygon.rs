@@ -7,6 +7,9 @@
 //!
 //! Which side of an edge a point is on is never guessed: a way on which it cannot be told is given up for another one.
 
+use noctuary_engine::Extent;
+use noctuary_storage::index::{Circle, Touch};
+
 use super::vectors::{Vector, side};
 use crate::define::Region;
 
@@ -150,6 +153,19 @@ impl Polygon {
         self.edges.iter().any(|edge| edge.touches(point))
     }
 
+    /// What it has of a circle.
+    fn touch(&self, circle: &Circle) -> Touch {
+        let middle = Vector::towards(circle.ra, circle.dec);
+        let near = circle.radius.to_radians();
+        if self.edges.iter().any(|edge| edge.distance(middle) <= near) {
+            Touch::Part
+        } else if self.holds(circle.ra, circle.dec) {
+            Touch::Whole
+        } else {
+            Touch::Nothing
+        }
+    }
+
     /// Whether the way from a point to some place on an edge says that the point is inside; `None` where it is too
     /// close to a vertex to tell.
     fn inside_by(&self, point: Vector, on: usize, part: f64) -> Option<bool> {
@@ -188,6 +204,14 @@ impl Region for Polygon {
         let mut ways = parts.iter().flat_map(|part| (0..self.edges.len()).map(|on| (on, *part)));
         ways.find_map(|(on, part)| self.inside_by(point, on, part)).unwrap_or(false)
     }
+
+    fn extent(&self) -> Option<Extent> {
+        let circle = self.around.map(|(middle, cosine)| {
+            let (ra, dec) = middle.angles();
+            Circle { ra, dec, radius: cosine.acos().to_degrees() }
+        });
+        Some(Extent::of(circle, |circle| self.touch(circle)))
+    }
 }
 
 impl Edge {
@@ -210,9 +234,24 @@ impl Edge {
 
     /// True if a point is so close to it that it counts as on it.
     fn touches(&self, point: Vector) -> bool {
-        let beside = self.pole.dot(point).abs() <= EDGE;
-        let between = || self.pole.cross(self.from).dot(point) >= 0.0 && self.to.cross(self.pole).dot(point) >= 0.0;
-        (beside && between()) || same(self.from, point) || same(self.to, point)
+        let close = self.pole.dot(point).abs() <= EDGE;
+        (close && self.beside(point)) || same(self.from, point) || same(self.to, point)
+    }
+
+    /// The angle between a point and the place on it that is nearest, in radians.
+    fn distance(&self, point: Vector) -> f64 {
+        let angle = |to: Vector| point.cross(to).length().atan2(point.dot(to));
+        if self.beside(point) {
+            // To the great circle, whose pole is a right angle away.
+            self.pole.dot(point).abs().min(1.0).asin()
+        } else {
+            angle(self.from).min(angle(self.to))
+        }
+    }
+
+    /// True if the great circle through a point and the pole meets it.
+    fn beside(&self, point: Vector) -> bool {
+        self.pole.cross(self.from).dot(point) >= 0.0 && self.to.cross(self.pole).dot(point) >= 0.0
     }
 
     /// A ball that holds it, by its middle and radius: the chord's, with room for the arc above it.

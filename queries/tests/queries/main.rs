@@ -14,6 +14,7 @@ mod lists;
 mod lookups;
 mod named;
 mod plain;
+mod regions;
 mod science;
 #[path = "../../../storage/packet/tests/packet/sent.rs"]
 #[allow(dead_code, reason = "the reader of real packets is shared with the tests of packets")]

@@ -6,6 +6,7 @@
 //! there is made from it again, and one that is not the file's is not believed.
 
 mod build;
+mod cover;
 mod sidecar;
 mod whole;
 
@@ -17,6 +18,7 @@ use noctuary_packet::id::Id;
 use noctuary_packet::survey::Survey;
 
 pub(crate) use build::Builder;
+pub use cover::{Cover, Touch};
 pub(crate) use sidecar::put;
 pub use sidecar::{put_missing, remove_dead};
 
@@ -112,11 +114,6 @@ pub struct Circle {
     pub radius: f64,
 }
 
-/// A circle is covered by about so many cells.
-const COVERED_BY: f64 = 32.0;
-/// Circles of this radius are not covered by cells, degrees.
-const LARGE: f64 = 30.0;
-
 impl RowIndex {
     /// The columns that it speaks of.
     #[must_use]
@@ -143,18 +140,21 @@ impl RowIndex {
         Some(merged(rows))
     }
 
-    /// Rows that may lie in a circle, by the record's own position; `None` if records have none.
+    /// Rows that may lie in a region, by the record's own position; `None` if records have none.
     #[must_use]
-    pub fn within(&self, circle: &Circle) -> Option<Rows> {
+    pub fn within(&self, region: &Cover) -> Option<Rows> {
         (self.own.ra.as_ref()).zip(self.own.dec.as_ref())?;
         let mut rows = Rows::new();
-        for cells in cells(circle, NEAR) {
+        if region.cells().is_empty() {
+            return Some(rows);
+        }
+        for cells in region.cells() {
             let from = self.by_cell.partition_point(|run| self.cell(*run) < cells.start);
             let near = self.by_cell.get(from..).unwrap_or_default();
             let near = near.iter().take_while(|run| self.cell(**run) < cells.end);
-            rows.extend(near.filter(|run| self.reaches(**run, circle)).map(|run| self.rows(*run)));
+            rows.extend(near.filter(|run| self.reaches(**run, region.circle())).map(|run| self.rows(*run)));
         }
-        rows.extend(self.far.iter().filter(|run| self.reaches(**run, circle)).map(|run| self.rows(*run)));
+        rows.extend(self.far.iter().filter(|run| self.reaches(**run, region.circle())).map(|run| self.rows(*run)));
         Some(merged(rows))
     }
 
@@ -207,48 +207,23 @@ fn angle(a: (f64, f64), b: (f64, f64)) -> f64 {
     across.atan2(sin1 * sin2 + cos1 * cos2 * cos_ra).to_degrees()
 }
 
-/// Ranges of cells of order 29 that hold every place within a circle that is so much wider.
-fn cells(circle: &Circle, wider: f64) -> Vec<Range<i64>> {
-    // Near a pole the cells of a circle are told a little too few; those of a larger one hold them.
-    let radius = 1.25 * circle.radius + wider + SLACK;
-    // Of large circles cells are told wrongly where they go beyond a pole; of so much of the sky each run is looked at.
-    if radius >= LARGE {
-        return std::iter::once(0..i64::MAX).collect();
-    }
-    // An order at which some tens of cells cover it: their area is about 4 pi / (12 4^order).
-    let area = 2.0 * std::f64::consts::PI * (1.0 - radius.to_radians().cos());
-    let order = (COVERED_BY * std::f64::consts::PI / (3.0 * area)).log(4.0).floor().clamp(0.0, 29.0) as u8;
-    let covered = cdshealpix::nested::cone_coverage_approx(
-        order,
-        circle.ra.rem_euclid(360.0).to_radians(),
-        circle.dec.to_radians(),
-        radius.to_radians(),
-    );
-    let shift = |cell: u64| i64::try_from(cell << (2 * (29 - u32::from(order)))).unwrap_or(i64::MAX);
-    let mut ranges: Vec<Range<i64>> = Vec::new();
-    for range in covered.to_ranges().iter() {
-        ranges.push(shift(range.start)..shift(range.end));
-    }
-    ranges
-}
-
 fn span<T>(all: &[T], order: impl Fn(&T) -> std::cmp::Ordering) -> Range<usize> {
     let from = all.partition_point(|known| order(known).is_lt());
     from..from + all.get(from..).unwrap_or_default().partition_point(|known| order(known).is_eq())
 }
 
 /// Ranges in order, without overlaps, and without gaps where there are none.
-fn merged(mut rows: Rows) -> Rows {
-    rows.retain(|range| !range.is_empty());
-    rows.sort_unstable_by_key(|range| range.start);
-    rows.dedup_by(|next, last| {
+fn merged<T: Ord + Copy>(mut ranges: Vec<Range<T>>) -> Vec<Range<T>> {
+    ranges.retain(|range| !range.is_empty());
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.dedup_by(|next, last| {
         let touches = next.start <= last.end;
         if touches {
             last.end = last.end.max(next.end);
         }
         touches
     });
-    rows
+    ranges
 }
 
 /// Indices of files, by the names of these.

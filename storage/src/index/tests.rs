@@ -73,7 +73,7 @@ proptest! {
         let centre = own.unwrap_or(centre);
         let index = index(&rows, &vec![None; rows.len()]);
         let circle = Circle { ra: centre.0, dec: centre.1, radius };
-        let found = index.within(&circle).unwrap();
+        let found = index.within(&Cover::of_circle(circle)).unwrap();
         for pair in found.windows(2) {
             prop_assert!(pair[0].end < pair[1].start, "{found:?}");
         }
@@ -111,9 +111,9 @@ fn a_small_circle_leaves_most_out() {
         })
         .collect();
     let index = index(&rows, &vec![None; rows.len()]);
-    let found = index.within(&Circle { ra: 0.0, dec: -60.0, radius: 1.0 }).unwrap();
+    let found = index.within(&Cover::of_circle(Circle { ra: 0.0, dec: -60.0, radius: 1.0 })).unwrap();
     let count: usize = found.iter().map(ExactSizeIterator::len).sum();
     assert!((1..30).contains(&count), "{found:?}");
-    assert_eq!(index.within(&Circle { ra: 0.0, dec: 89.0, radius: 0.1 }).unwrap(), Rows::new());
-    assert_eq!(index.within(&Circle { ra: 0.0, dec: 0.0, radius: 180.0 }).unwrap(), vec![0..10_000]);
+    assert_eq!(index.within(&Cover::of_circle(Circle { ra: 0.0, dec: 89.0, radius: 0.1 })).unwrap(), Rows::new());
+    assert_eq!(index.within(&Cover::of_circle(Circle { ra: 0.0, dec: 0.0, radius: 180.0 })).unwrap(), vec![0..10_000]);
 }
