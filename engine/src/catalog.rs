@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::information_schema::{
     INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES, InformationSchemaProvider,
@@ -34,6 +35,8 @@ use crate::table::FileTable;
 pub(crate) const CATALOG: &str = "noctuary";
 /// The schema in which names without one are looked for.
 pub(crate) const ARCHIVE: &str = "archive";
+/// The schema of tables that readers bring along.
+pub(crate) const TEMPORARY: &str = "temp";
 /// The table of alerts in every survey's schema.
 pub(crate) const ALERTS: &str = "alerts";
 /// The tables of surveys. Where only one survey has alerts they may be named alone.
@@ -41,15 +44,15 @@ pub(crate) const OF_SURVEYS: [&str; 5] = [ALERTS, "sources", "forced", "objects"
 
 /// A table with what `DESCRIBE` says of it.
 #[derive(Debug, Clone)]
-struct Entry {
-    provider: Arc<dyn TableProvider>,
-    described: Arc<Vec<Described>>,
+pub(crate) struct Entry {
+    pub(crate) provider: Arc<dyn TableProvider>,
+    pub(crate) described: Arc<Vec<Described>>,
 }
 
 /// All tables of a session, by schema and name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
-    schemas: BTreeMap<String, BTreeMap<String, Entry>>,
+    pub(crate) schemas: BTreeMap<String, BTreeMap<String, Entry>>,
     /// Columns of the tables of `information_schema`, which DataFusion provides.
     information: BTreeMap<String, Arc<Vec<Described>>>,
     /// Surveys with alerts that may be seen: `alerts` without a schema is theirs if it is one.
@@ -105,6 +108,7 @@ impl Tables {
         let schema = match table.schema() {
             Some(INFORMATION_SCHEMA) => None,
             None | Some(ARCHIVE) if OF_SURVEYS.contains(&table.table()) => self.only_survey(),
+            None | Some(ARCHIVE) if self.is_temporary(table.table()) => Some(TEMPORARY),
             schema => Some(schema.unwrap_or(ARCHIVE)),
         };
         Ok(schema.map(|schema| (schema.to_owned(), table.table().to_owned())))
@@ -131,6 +135,7 @@ impl Tables {
         let schema = match (alone, self.only_survey()) {
             (true, Some(only)) => only,
             (true, None) => return Err(self.which(name)),
+            (false, _) if matches!(schema, None | Some(ARCHIVE)) && self.is_temporary(name) => TEMPORARY,
             (false, _) => schema.unwrap_or(ARCHIVE),
         };
         let Some(tables) = self.schemas.get(schema) else {
@@ -144,7 +149,7 @@ impl Tables {
                 ));
             }
             let all = self.schemas.iter().flat_map(|(schema, tables)| {
-                tables.keys().map(move |t| if schema == ARCHIVE { t.clone() } else { format!("{schema}.{t}") })
+                tables.keys().map(move |t| if matches!(schema.as_str(), ARCHIVE | TEMPORARY) { t.clone() } else { format!("{schema}.{t}") })
             });
             let all: Vec<String> = all.collect();
             let near = crate::names::nearest(name, all.iter().map(String::as_str));
@@ -176,6 +181,21 @@ impl Tables {
             [only] => Some(only),
             _ => None,
         }
+    }
+
+    /// Surveys with alerts that may be seen.
+    pub(crate) fn with_alerts(&self) -> &[String] {
+        &self.with_alerts
+    }
+
+    /// True for tables that the reader brought.
+    fn is_temporary(&self, name: &str) -> bool {
+        self.schemas.get(TEMPORARY).is_some_and(|tables| tables.contains_key(name))
+    }
+
+    /// The columns of a table, if there is one.
+    pub(crate) fn columns(&self, schema: &str, name: &str) -> Option<SchemaRef> {
+        Some(self.schemas.get(schema)?.get(name)?.provider.schema())
     }
 
     /// Every table, by schema and name, with its columns.

@@ -14,6 +14,7 @@ use noctuary_storage::{Access, Archive};
 
 use crate::catalog::{ARCHIVE, CATALOG};
 use crate::error::Result;
+use crate::relations::{self, Planner, Relation};
 use crate::session::Session;
 use crate::table::STORE;
 use crate::views::{View, Views};
@@ -36,6 +37,8 @@ pub struct EngineOptions {
     pub prune: bool,
     /// Functions to add.
     pub extend: Vec<Extension>,
+    /// Functions to add that give tables.
+    pub relations: Vec<Relation>,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -56,6 +59,7 @@ impl Default for EngineOptions {
             temp_bytes: 64 << 30,
             prune: true,
             extend: Vec::new(),
+            relations: Vec::new(),
         }
     }
 }
@@ -122,7 +126,11 @@ impl Engine {
         for extend in &self.options.extend {
             extend(&context);
         }
-        Ok(Session { views: self.views.clone(), snapshot, access: options.access, context, tables, names })
+        let relations: Arc<[Relation]> = self.options.relations.as_slice().into();
+        let positions = relations::positions(&snapshot);
+        context.register_relation_planner(Arc::new(Planner { relations: Arc::clone(&relations), positions }))?;
+        let views = self.views.clone();
+        Ok(Session { views, snapshot, access: options.access, context, tables, names, relations })
     }
 
     fn config(&self) -> SessionConfig {

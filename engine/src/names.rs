@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{ARCHIVE, CATALOG, Tables};
+use crate::catalog::{ARCHIVE, CATALOG, TEMPORARY, Tables};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Spelling {
@@ -63,7 +63,8 @@ impl Names {
     /// The schema that a word is the name of, or that has a table of this name which may be named alone.
     pub(crate) fn schema(&self, word: &str) -> Option<&str> {
         let lower = word.to_lowercase();
-        let alone = || self.by_lower.get(&lower)?.iter().find(|s| s.schema == ARCHIVE && s.parent == ARCHIVE);
+        let of_all = |s: &&Spelling| matches!(s.schema.as_str(), ARCHIVE | TEMPORARY) && s.parent == s.schema;
+        let alone = || self.by_lower.get(&lower)?.iter().find(of_all);
         self.schemas.get(&lower).map(String::as_str).or_else(|| alone().map(|s| s.schema.as_str()))
     }
 
@@ -71,7 +72,9 @@ impl Names {
     /// before the dot. Schemas and the archive's own tables may be named in every question; of other schemas, nothing.
     pub(crate) fn spell(&self, word: &str, mentioned: &BTreeSet<String>, parent: Option<&str>) -> Option<&str> {
         let all = self.by_lower.get(&word.to_lowercase())?.iter();
-        let always = |s: &Spelling| s.schema == ARCHIVE && (s.parent.is_empty() || s.parent == ARCHIVE);
+        let always = |s: &Spelling| {
+            matches!(s.schema.as_str(), ARCHIVE | TEMPORARY) && (s.parent.is_empty() || s.parent == s.schema)
+        };
         let all: Vec<&Spelling> = all.filter(|s| mentioned.contains(&s.schema) || always(s)).collect();
         let all = only(all, |s| mentioned.contains(&s.schema));
         let parent = parent.map(str::to_lowercase);

@@ -22,6 +22,7 @@ use crate::describe;
 use crate::error::{EngineError, Result, unknown_column};
 use crate::names::{Mentioned, Names};
 use crate::plan::{Planned, Titles};
+use crate::relations::{Relation, write_out};
 use crate::sql::{self, Asked};
 use crate::views::Views;
 
@@ -34,6 +35,7 @@ pub struct Session {
     pub(crate) context: SessionContext,
     pub(crate) tables: Arc<Tables>,
     pub(crate) names: Arc<Names>,
+    pub(crate) relations: Arc<[Relation]>,
 }
 
 impl std::fmt::Debug for Session {
@@ -83,7 +85,7 @@ impl Session {
     pub async fn plan(&self, sql: &str) -> Result<Planned> {
         let mut state = self.context.state();
         let mut mentioned = BTreeSet::new();
-        let (asked, versions) = sql::parse(sql, &self.names, self.tables.only_survey())?;
+        let (asked, versions) = sql::parse(sql, &self.names, self.tables.only_survey(), &self.relations)?;
         let (versions, views) = self.of_versions(versions).await?;
         if !views.is_empty() {
             state = as_of::with_views(&state, &self.tables, &views)?;
@@ -108,10 +110,14 @@ impl Session {
                 clauses::check(&statement)?;
                 let titles = Arc::new(titles(&statement, &typed));
                 name_columns(&mut statement);
+                let others = state.table_functions().keys().cloned().collect();
+                write_out(&mut statement, &self.relations, &others, &self.tables, &self.snapshot)?;
                 as_of::apply(&mut statement, &versions, &self.tables, &views)?;
                 for table in state.resolve_table_references(&statement)? {
                     // Functions that give tables are called like relations.
-                    if table.schema().is_some() || !state.table_functions().contains_key(table.table()) {
+                    let gives_table = others.contains(table.table())
+                        || Relation::named(&self.relations, table.table()).is_some();
+                    if table.schema().is_some() || !gives_table {
                         mentioned.extend(self.mentioned(&table)?);
                     }
                 }
@@ -195,6 +201,7 @@ impl Session {
         names.extend(state.scalar_functions().keys().cloned());
         names.extend(state.aggregate_functions().keys().cloned());
         names.extend(state.window_functions().keys().cloned());
+        names.extend(self.relations.iter().map(|relation| relation.name.to_owned()));
         names.sort();
         names.dedup();
         names

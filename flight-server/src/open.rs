@@ -104,6 +104,7 @@ pub fn engine(archive: Archive, config: &Config) -> Result<Engine> {
         memory_bytes: usize::try_from(config.memory.value.0).unwrap_or(usize::MAX),
         threads: config.threads.value,
         extend: vec![Arc::new(noctuary_queries::register)],
+        relations: noctuary_queries::relations(),
         ..EngineOptions::default()
     };
     Ok(Engine::new(archive, options)?)

@@ -5,7 +5,11 @@
 //!
 //! use noctuary_engine::EngineOptions;
 //!
-//! let options = EngineOptions { extend: vec![Arc::new(noctuary_queries::register)], ..EngineOptions::default() };
+//! let options = EngineOptions {
+//!     extend: vec![Arc::new(noctuary_queries::register)],
+//!     relations: noctuary_queries::relations(),
+//!     ..EngineOptions::default()
+//! };
 //! assert_eq!(options.extend.len(), 1);
 //! ```
 //!
@@ -18,10 +22,12 @@ mod define;
 mod features;
 mod flux;
 pub mod lightcurve;
+mod relations;
 mod sky;
 mod time;
 
 pub use catalogue::{Entry, catalogue, named};
+pub use relations::{open, relations};
 
 /// Registers the functions with a context, for [`noctuary_engine::EngineOptions::extend`].
 ///

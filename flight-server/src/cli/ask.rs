@@ -33,7 +33,7 @@ pub struct AskArgs {
     pub param: Vec<String>,
     /// Show the question instead of asking it: what it is, its parameters, an example, and the SQL, with the values
     /// that are given.
-    #[arg(long, requires = "name", conflicts_with_all = ["format", "output", "max_rows", "as_of"])]
+    #[arg(long, requires = "name", conflicts_with_all = ["format", "output", "max_rows", "as_of", "table"])]
     pub show: bool,
     #[command(flatten)]
     pub answer: AnswerArgs,
@@ -43,7 +43,7 @@ pub struct AskArgs {
 pub async fn run(config: &Config, args: &AskArgs) -> Result<ExitCode> {
     let Some(name) = &args.name else {
         let answer = &args.answer;
-        if answer.format.is_some() || answer.output.is_some() || answer.max_rows.is_some() {
+        if answer.format.is_some() || answer.output.is_some() || answer.max_rows.is_some() || !answer.tables.is_empty() {
             return Err(Failure::request("there is no question; `noctuary ask` alone lists those that there are"));
         }
         print(&list())?;

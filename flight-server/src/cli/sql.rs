@@ -29,6 +29,7 @@ Examples:
   noctuary sql -c 'DESCRIBE lsst.alerts'
   noctuary sql -c 'SELECT diaSourceId, diaSource.psfFlux FROM lsst.alerts' -o fluxes.parquet
   noctuary sql --as-of 12 --rights public -f question.sql --format json
+  noctuary sql --table mine=list.csv -c "SELECT * FROM crossmatch(mine, lsst.sources, arcsec(2), 'best')"
 
 All questions are understood before the first is answered. The exit code is 2 if one of them is at fault, be it in a
 row that it meets (a division by zero, a text that is no number), and 1 if it cannot be answered for another reason.")]
@@ -56,6 +57,8 @@ pub struct AnswerArgs {
     /// memory; the other formats always write all rows, as they come.
     #[arg(long, value_name = "N")]
     pub max_rows: Option<usize>,
+    #[command(flatten)]
+    pub tables: super::tables::TableArg,
     #[command(flatten)]
     pub version: super::as_of::VersionArg,
 }
@@ -96,6 +99,7 @@ pub async fn ask(config: &Config, script: &str, args: &AnswerArgs) -> Result<Exi
     }
     let engine = open::reader_engine(config).await?;
     let session = open::session(&engine, &config.rights.value, args.version.as_of.as_ref()).await?;
+    let session = args.tables.open().await?.with(session)?;
     let questions = understood(&session, &statements).await?;
     let how = How { format, max_rows: args.max_rows, more: MORE };
     let mut sink = Sink::open(args.output.as_deref())?;

@@ -13,7 +13,8 @@ use noctuary_engine::{ANGULAR_DISTANCE, CONE};
 use crate::define::{Argument, Compute, Definition, Made, Row};
 use boxes::SkyBox;
 use coordinates::{ECLIPTIC, GALACTIC};
-use geometry::{angular_distance, position_angle};
+pub(crate) use geometry::angular_distance;
+use geometry::position_angle;
 use moc::Moc;
 use polygon::Polygon;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use keys::{AlertKeys, Flags, KeyReader};
 pub use mapping::{
-    Cutout, Exposure, Ids, MappingError, NightRule, Photometry, Position, Recognise, Records, Rights, Survey, Time,
+    Cutout, Exposure, ForcedPhotometry, Ids, MappingError, NightRule, Photometry, Position, Recognise, Records, Rights, Survey, Time,
     TimeForm, TimeScale,
 };
 
