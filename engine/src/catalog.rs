@@ -149,7 +149,9 @@ impl Tables {
                 ));
             }
             let all = self.schemas.iter().flat_map(|(schema, tables)| {
-                tables.keys().map(move |t| if matches!(schema.as_str(), ARCHIVE | TEMPORARY) { t.clone() } else { format!("{schema}.{t}") })
+                tables.keys().map(move |t| {
+                    if matches!(schema.as_str(), ARCHIVE | TEMPORARY) { t.clone() } else { format!("{schema}.{t}") }
+                })
             });
             let all: Vec<String> = all.collect();
             let near = crate::names::nearest(name, all.iter().map(String::as_str));

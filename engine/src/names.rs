@@ -16,6 +16,18 @@ struct Spelling {
     parent: String,
 }
 
+impl Spelling {
+    /// True for tables that may be named without a schema in every question.
+    fn is_table_of_all(&self) -> bool {
+        (self.schema == ARCHIVE && self.parent == ARCHIVE) || (is_own(&self.schema) && self.parent == TEMPORARY)
+    }
+}
+
+/// True for what the tables that a reader brought are told apart by, and for their schema.
+pub(crate) fn is_own(schema: &str) -> bool {
+    schema.strip_prefix(TEMPORARY).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// Every name that a question can use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
@@ -36,12 +48,14 @@ impl Names {
         for (schema, table, described) in tables.described() {
             names.schemas.insert(schema.to_owned());
             names.add(schema, schema, "");
-            names.add(table, schema, schema);
+            // Tables that readers bring along know nothing of each other.
+            let of = if schema == TEMPORARY { format!("{TEMPORARY}.{table}") } else { schema.to_owned() };
+            names.add(table, &of, schema);
             for column in described.iter() {
                 let mut parent = table.to_owned();
                 for part in column.column.split('.') {
                     let part = part.trim_end_matches("[]");
-                    names.add(part, schema, &parent);
+                    names.add(part, &of, &parent);
                     parent = part.to_lowercase();
                 }
                 names.paths.push(((schema.to_owned(), table.to_owned()), column.column.clone()));
@@ -63,8 +77,7 @@ impl Names {
     /// The schema that a word is the name of, or that has a table of this name which may be named alone.
     pub(crate) fn schema(&self, word: &str) -> Option<&str> {
         let lower = word.to_lowercase();
-        let of_all = |s: &&Spelling| matches!(s.schema.as_str(), ARCHIVE | TEMPORARY) && s.parent == s.schema;
-        let alone = || self.by_lower.get(&lower)?.iter().find(of_all);
+        let alone = || self.by_lower.get(&lower)?.iter().find(|s| s.is_table_of_all());
         self.schemas.get(&lower).map(String::as_str).or_else(|| alone().map(|s| s.schema.as_str()))
     }
 
@@ -72,9 +85,8 @@ impl Names {
     /// before the dot. Schemas and the archive's own tables may be named in every question; of other schemas, nothing.
     pub(crate) fn spell(&self, word: &str, mentioned: &BTreeSet<String>, parent: Option<&str>) -> Option<&str> {
         let all = self.by_lower.get(&word.to_lowercase())?.iter();
-        let always = |s: &Spelling| {
-            matches!(s.schema.as_str(), ARCHIVE | TEMPORARY) && (s.parent.is_empty() || s.parent == s.schema)
-        };
+        let is_schema = |s: &Spelling| s.parent.is_empty() && (s.schema == ARCHIVE || is_own(&s.schema));
+        let always = |s: &Spelling| s.is_table_of_all() || is_schema(s);
         let all: Vec<&Spelling> = all.filter(|s| mentioned.contains(&s.schema) || always(s)).collect();
         let all = only(all, |s| mentioned.contains(&s.schema));
         let parent = parent.map(str::to_lowercase);

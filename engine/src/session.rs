@@ -115,8 +115,8 @@ impl Session {
                 as_of::apply(&mut statement, &versions, &self.tables, &views)?;
                 for table in state.resolve_table_references(&statement)? {
                     // Functions that give tables are called like relations.
-                    let gives_table = others.contains(table.table())
-                        || Relation::named(&self.relations, table.table()).is_some();
+                    let gives_table =
+                        others.contains(table.table()) || Relation::named(&self.relations, table.table()).is_some();
                     if table.schema().is_some() || !gives_table {
                         mentioned.extend(self.mentioned(&table)?);
                     }

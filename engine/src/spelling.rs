@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Word};
 
-use crate::catalog::{ARCHIVE, OF_SURVEYS, TEMPORARY};
-use crate::names::Names;
+use crate::catalog::{ARCHIVE, OF_SURVEYS};
+use crate::names::{Names, is_own};
 use crate::relations::Relation;
 
 /// Words as they were typed, by where they stand, if they were put in another spelling.
@@ -80,7 +80,7 @@ fn is(token: Option<&Token>, keywords: &[Keyword]) -> bool {
 fn mentioned(tokens: &[Token], names: &Names, only_survey: Option<&str>) -> BTreeSet<String> {
     let words = || tokens.iter().filter_map(plain).map(|w| w.value.as_str());
     let mut mentioned: BTreeSet<String> = words().filter_map(|w| names.schema(w)).map(str::to_owned).collect();
-    let of_a_survey = mentioned.iter().any(|schema| !matches!(schema.as_str(), ARCHIVE | TEMPORARY));
+    let of_a_survey = mentioned.iter().any(|schema| schema != ARCHIVE && !is_own(schema));
     let of_one = |word: &str| OF_SURVEYS.iter().any(|table| word.eq_ignore_ascii_case(table));
     if !of_a_survey && (mentioned.is_empty() || words().any(of_one)) {
         mentioned.extend(only_survey.map(str::to_owned));

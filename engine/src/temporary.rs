@@ -36,9 +36,7 @@ impl Session {
 impl Tables {
     fn bring(&mut self, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
         if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-            return Err(EngineError::invalid(format!(
-                "{name:?} is no name for a table; take letters, digits and _"
-            )));
+            return Err(EngineError::invalid(format!("{name:?} is no name for a table; take letters, digits and _")));
         }
         let is = |other: &str| other.eq_ignore_ascii_case(name);
         let in_archive = self.described().any(|(schema, table, _)| is(schema) || (schema == ARCHIVE && is(table)));

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::sql::sqlparser::ast::{
-    Array, Expr, FunctionArg, FunctionArgExpr, UnaryOperator, Value, ValueWithSpan,
-};
+use datafusion::sql::sqlparser::ast::{Array, Expr, FunctionArg, FunctionArgExpr, UnaryOperator, Value, ValueWithSpan};
 use noctuary_packet::survey::Survey;
 use noctuary_storage::Snapshot;
 
@@ -123,7 +121,9 @@ fn given(relation: &Relation, value: &Expr, take: &mut dyn FnMut(Given)) -> Resu
             }
         }
         Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) => {
-            return Err(relation.refuse(&format!("{name} is not known before it is planned, and has to be written out")));
+            return Err(
+                relation.refuse(&format!("{name} is not known before it is planned, and has to be written out"))
+            );
         }
         other => return Err(relation.refuse(&format!("{other} is not understood here"))),
     }

@@ -104,7 +104,8 @@ pub(crate) fn positions(snapshot: &Snapshot) -> Vec<(String, String)> {
     ];
     let pair = |(ra, dec): (&str, &str)| (ra.to_owned(), dec.to_owned());
     let own = |columns: OwnColumns| columns.ra.zip(columns.dec);
-    let of_surveys = snapshot.surveys().list().iter().filter_map(|survey| own(OwnColumns::of(survey))).collect::<Vec<_>>();
+    let of_surveys =
+        snapshot.surveys().list().iter().filter_map(|survey| own(OwnColumns::of(survey))).collect::<Vec<_>>();
     let mut all: Vec<(String, String)> = COMMON.into_iter().map(pair).collect();
     all.extend(of_surveys);
     all.push(pair(("_ra", "_dec")));

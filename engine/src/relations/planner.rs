@@ -91,7 +91,8 @@ impl Asked<'_> {
             (None, None) => {
                 let known = self.positions.iter().find_map(|(ra, dec)| Some([place(ra)?, place(dec)?]));
                 known.ok_or_else(|| {
-                    let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).take(12).collect();
+                    let names: Vec<&str> =
+                        columns.fields().iter().map(|field| field.name().as_str()).take(12).collect();
                     let more = if columns.fields().len() > names.len() { ", ..." } else { "" };
                     self.refuse(&format!(
                         "no columns of {table} are called ra and dec or the like (it has {}{more}); name them as {ra} \
@@ -164,12 +165,8 @@ impl Planner {
                 Takes::Table => {
                     let SqlExpr::Subquery(subquery) = value else { return Err(refuse("a table is no table")) };
                     let subquery = subquery.clone();
-                    let plan = context.plan(TableFactor::Derived {
-                        lateral: false,
-                        subquery,
-                        alias: None,
-                        sample: None,
-                    })?;
+                    let plan =
+                        context.plan(TableFactor::Derived { lateral: false, subquery, alias: None, sample: None })?;
                     if !plan.get_parameter_names()?.is_empty() {
                         return Err(refuse("a table in it depends on a parameter, whose value has to be written out"));
                     }
@@ -179,10 +176,13 @@ impl Planner {
                     tables.insert(parameter.name, plan);
                 }
                 Takes::Value => {
-                    values.insert(parameter.name, constant(value, context).map_err(|why| match why {
-                        Some(error) => error,
-                        None => refuse(&format!("{name} is {value}, and has to be known before anything is read")),
-                    })?);
+                    values.insert(
+                        parameter.name,
+                        constant(value, context).map_err(|why| match why {
+                            Some(error) => error,
+                            None => refuse(&format!("{name} is {value}, and has to be known before anything is read")),
+                        })?,
+                    );
                 }
                 Takes::Word => {
                     let word = word(value).ok_or_else(|| refuse(&format!("{name} is {value}, which is no name")))?;
@@ -203,10 +203,7 @@ fn word(value: &SqlExpr) -> Option<String> {
 }
 
 /// The value of an expression without columns.
-fn constant(
-    value: &SqlExpr,
-    context: &mut dyn RelationPlannerContext,
-) -> Result<ScalarValue, Option<DataFusionError>> {
+fn constant(value: &SqlExpr, context: &mut dyn RelationPlannerContext) -> Result<ScalarValue, Option<DataFusionError>> {
     let empty = Arc::new(DFSchema::empty());
     let expr = match context.sql_to_expr(value.clone(), &empty) {
         Ok(expr) => expr,

@@ -43,7 +43,8 @@ pub struct AskArgs {
 pub async fn run(config: &Config, args: &AskArgs) -> Result<ExitCode> {
     let Some(name) = &args.name else {
         let answer = &args.answer;
-        if answer.format.is_some() || answer.output.is_some() || answer.max_rows.is_some() || !answer.tables.is_empty() {
+        if answer.format.is_some() || answer.output.is_some() || answer.max_rows.is_some() || !answer.tables.is_empty()
+        {
             return Err(Failure::request("there is no question; `noctuary ask` alone lists those that there are"));
         }
         print(&list())?;

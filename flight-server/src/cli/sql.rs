@@ -29,7 +29,7 @@ Examples:
   noctuary sql -c 'DESCRIBE lsst.alerts'
   noctuary sql -c 'SELECT diaSourceId, diaSource.psfFlux FROM lsst.alerts' -o fluxes.parquet
   noctuary sql --as-of 12 --rights public -f question.sql --format json
-  noctuary sql --table mine=list.csv -c "SELECT * FROM crossmatch(mine, lsst.sources, arcsec(2), 'best')"
+  noctuary sql --table mine=list.csv -c 'SELECT * FROM crossmatch(mine, lsst.sources, arcsec(2))'
 
 All questions are understood before the first is answered. The exit code is 2 if one of them is at fault, be it in a
 row that it meets (a division by zero, a text that is no number), and 1 if it cannot be answered for another reason.")]

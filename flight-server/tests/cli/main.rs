@@ -13,3 +13,4 @@ mod rights;
 mod serve;
 mod simulate;
 mod support;
+mod tables;

@@ -38,9 +38,5 @@ fn make(mut asked: Asked<'_>) -> Result<LogicalPlan> {
     let distance = function(ANGULAR_DISTANCE)?.call(point()).alias(distance);
     let own = (0..schema.fields().len()).map(|at| column(schema, at).alias(schema.field(at).name()));
     let columns: Vec<_> = own.chain([distance]).collect();
-    Ok(LogicalPlanBuilder::from(table.clone())
-        .filter(inside)?
-        .project(columns)?
-        .alias(CONE_SEARCH.name)?
-        .build()?)
+    Ok(LogicalPlanBuilder::from(table.clone()).filter(inside)?.project(columns)?.alias(CONE_SEARCH.name)?.build()?)
 }

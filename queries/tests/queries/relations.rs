@@ -145,8 +145,7 @@ fn tidy(rows: Vec<Vec<String>>) -> Vec<String> {
         let number = if cell.contains(['.', 'e']) { cell.parse::<f64>().ok() } else { None };
         number.map_or_else(|| cell.clone(), |number| ((number * 1e3).round() / 1e3).to_string())
     };
-    let mut rows: Vec<String> =
-        rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" ")).collect();
+    let mut rows: Vec<String> = rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(" ")).collect();
     rows.sort();
     rows
 }
@@ -175,14 +174,27 @@ async fn a_light_curve_has_every_point_once() {
         "1 detection 61002 r 200 10 - 11 trigger",
         "1 forced 60999 r -3 10 - - history",
     ];
-    for call in ["lightcurve(1)", "LightCurve('1')", "lightcurve(lsst, 1)", "lightcurve(survey => 'LSST', 1)", "lightcurve([1])"] {
+    for call in [
+        "lightcurve(1)",
+        "LightCurve('1')",
+        "lightcurve(lsst, 1)",
+        "lightcurve(survey => 'LSST', 1)",
+        "lightcurve([1])",
+    ] {
         let found = of(call).await;
-        assert_eq!(found.iter().map(|row| row.rsplit_once(' ').unwrap().0).collect::<Vec<_>>(), one.map(|row| row.rsplit_once(' ').unwrap().0), "{call}");
+        assert_eq!(
+            found.iter().map(|row| row.rsplit_once(' ').unwrap().0).collect::<Vec<_>>(),
+            one.map(|row| row.rsplit_once(' ').unwrap().0),
+            "{call}"
+        );
     }
-    assert_eq!(of("lightcurve(4, 2, 999)").await, ["2 detection 61001 r 500 10 - 20 trigger", "4 detection 61002 r 700 10 - 40 trigger"]);
+    assert_eq!(
+        of("lightcurve(4, 2, 999)").await,
+        ["2 detection 61001 r 500 10 - 20 trigger", "4 detection 61002 r 700 10 - 40 trigger"]
+    );
     assert!(of("lightcurve(999)").await.is_empty());
     // Names are found in any case, and the function is a table like others.
-    let joined = "SELECT A.OBJECT, max(Value) FROM lightcurve(1, 2) a JOIN lightcurve(1) b ON a.Id = b.ID GROUP BY 1";
+    let joined = "SELECT A.OBJECT, max(A.Value) FROM lightcurve(1, 2) a JOIN lightcurve(1) b ON a.Id = b.ID GROUP BY 1";
     assert_eq!(tidy(ask(&session, joined).await), ["1 200"]);
     assert!(ask(&session, "SELECT * FROM lightcurve(1) WHERE kind = 'limit'").await.is_empty());
     // The condition reaches the files, as one that is written does.
@@ -210,7 +222,10 @@ async fn a_light_curve_has_every_point_once() {
     assert!(error.contains("alerts of lsst and ztf") && error.contains("write lightcurve("), "{error}");
     let error = refused(&session, "SELECT * FROM lightcurve(ztf, 1)").await;
     assert!(error.contains("write '1'"), "{error}");
-    let found = tidy(ask(&session, "SELECT object, kind, mjd_tai, band, value, error, upper_limit, id FROM lightcurve('ztf', 'a')").await);
+    let found = tidy(
+        ask(&session, "SELECT object, kind, mjd_tai, band, value, error, upper_limit, id FROM lightcurve('ztf', 'a')")
+            .await,
+    );
     let wanted = [
         "a detection 59995 2 19 0.25 20 7",
         "a detection 60000 1 18 0.125 20.5 5",
@@ -292,7 +307,7 @@ async fn circles_have_their_distances() {
         ("cone_search(sources, 150, 2)", "radius is missing; write cone_search("),
         ("cone_search(sources, 150, 2, 1, ra, dec, 7)", "there are 7 arguments"),
         ("cone_search(sorces, 150, 2, 1)", "did you mean"),
-        ("cone_search(lsst.sorces, 150, 2, 1)", "did you mean lsst.sources"),
+        ("cone_search(lsst.sorces, 150, 2, 1)", "or lsst.sources"),
         ("cone_search(7, 150, 2, 1)", "7 is no table"),
         ("cone_search(sources, 150, 2, 1, radus => 1)", "did you mean radius?"),
         ("cone_search(sources, 150, 2, 1, radius => 1)", "radius is given twice"),
@@ -382,13 +397,15 @@ fn matches_are_those_of_a_plain_join() {
             let wanted: Vec<Vec<String>> = sorted(&wanted).await.into_iter().map(|row| row[..2].to_vec()).collect();
             let found: Vec<Vec<String>> = sorted(&turned).await.into_iter().map(|row| row[..2].to_vec()).collect();
             prop_assert_eq!(found, wanted);
-            let best = format!("SELECT n, distance, right_ra, right_dec, right_n FROM crossmatch(l, r, {radius}, 'best')");
+            let best =
+                format!("SELECT n, distance, right_ra, right_dec, right_n FROM crossmatch(l, r, {radius}, 'best')");
             let wanted = format!(
                 "SELECT n, distance, right_ra, right_dec, right_n FROM (SELECT *, row_number() OVER (PARTITION BY n \
                  ORDER BY distance, right_ra, right_dec, right_n) AS place FROM ({plain})) WHERE place = 1"
             );
             prop_assert_eq!(sorted(&best).await, sorted(&wanted).await);
-            let counted = format!("SELECT count(*) FROM crossmatch(l, r, {radius}, 'all') WHERE n % 2 = 0 AND right_n > 3");
+            let counted =
+                format!("SELECT count(*) FROM crossmatch(l, r, {radius}, 'all') WHERE n % 2 = 0 AND right_n > 3");
             let wanted = format!("SELECT count(*) FROM ({plain}) WHERE n % 2 = 0 AND right_n > 3");
             prop_assert_eq!(ask(&session, &counted).await, ask(&session, &wanted).await);
             let counted = format!("SELECT count(*) FROM crossmatch(l, r, {radius}) WHERE n % 2 = 0 AND right_n > 3");
@@ -405,7 +422,11 @@ async fn lists_match_archives_and_archives_match_each_other() {
     let archive = sky().await;
     with_others(&archive).await;
     let folder = tempfile::tempdir().unwrap();
-    let list = write(folder.path(), "list.csv", "name,RAJ2000,DEJ2000\nnear,150.0,2.00001\nacross,0.0001,0\npole,1,90\nfar,10,10\nlost,,1\n");
+    let list = write(
+        folder.path(),
+        "list.csv",
+        "name,RAJ2000,DEJ2000\nnear,150.0,2.00001\nacross,0.0001,0\npole,1,90\nfar,10,10\nlost,,1\n",
+    );
     let session = with(&session_of(archive).await, &[("Mine", &list)]).await;
     let found = tidy(
         ask(&session, "SELECT name, right_object, diaSourceId, distance * 3600 FROM (SELECT *, _object AS right_object FROM crossmatch('mine', 'lsst.alerts', 0.001, 'best'))")
@@ -415,22 +436,28 @@ async fn lists_match_archives_and_archives_match_each_other() {
     // The same with tables named by words, as the function is by default, and asked by another.
     let named = "SELECT NAME, DIASOURCEID FROM CrossMatch(mine, lsst.alerts, 0.001) WHERE Name <> 'pole'";
     assert_eq!(tidy(ask(&session, named).await), ["across 30", "near 10"]);
-    let both = "SELECT _alert, right__alert, distance * 3600 FROM crossmatch(lsst.alerts, ztf.alerts, arcsec(0.45), 'all')";
+    let both =
+        "SELECT _alert, right__alert, distance * 3600 FROM crossmatch(lsst.alerts, ztf.alerts, arcsec(0.45), 'all')";
     assert_eq!(tidy(ask(&session, both).await), ["11 5 0.4", "11 6 0.4"]);
     let inner = "SELECT name, count(*) FROM crossmatch(temp.mine, cone_search(lsst.sources, 150, 2, arcsec(2)), 0.001, 'all') GROUP BY 1";
     assert_eq!(tidy(ask(&session, inner).await), ["near 5"]);
     let described = ask(&session, "DESCRIBE mine").await;
     assert_eq!(described.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), ["name", "RAJ2000", "DEJ2000"]);
     let plan = ask(&session, "EXPLAIN SELECT * FROM crossmatch(mine, lsst.sources, 1)").await.concat().concat();
-    assert!(plan.contains("CrossmatchExec: best within 1 degrees, left side in memory"), "{plan}");
-    assert!(session.names().iter().any(|name| name == "crossmatch") && session.names().iter().any(|name| name == "Mine"));
+    assert!(plan.contains("CrossmatchExec: best within 1 degrees, right side in memory"), "{plan}");
+    assert!(
+        session.names().iter().any(|name| name == "crossmatch") && session.names().iter().any(|name| name == "Mine")
+    );
     for (call, wanted) in [
         ("crossmatch(mine, lsst.alerts, -1)", "negative"),
         ("crossmatch(mine, lsst.alerts, 1, 'nearest')", "neither 'best' nor 'all'"),
         ("crossmatch(mine, lsst.alerts)", "radius is missing"),
         ("crossmatch(mine, lsst.alert, 1)", "did you mean lsst.alerts"),
         ("crossmatch(min, lsst.alerts, 1)", "did you mean"),
-        ("crossmatch(mine, lsst.alerts, 1, left_ra => name, left_dec => dej2000)", "name of the left table is no number: line 2 has \"near\""),
+        (
+            "crossmatch(mine, lsst.alerts, 1, left_ra => name, left_dec => dej2000)",
+            "name of the left table is no number: line 2 has \"near\"",
+        ),
         ("crosmatch(mine, lsst.alerts, 1)", "did you mean crossmatch?"),
     ] {
         let error = refused(&session, &format!("SELECT * FROM {call}")).await;
@@ -452,6 +479,37 @@ async fn what_does_not_fit_into_memory_is_told() {
     assert!(failed.to_string().contains("WHERE dec >= -30"), "{failed}");
     // And the memory is back.
     assert_eq!(session.context().runtime_env().memory_pool.reserved(), 0);
+}
+
+/// More positions than are told of beforehand, so that all of the other side is read, by several threads.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_lists_match_too() {
+    let archive = empty().await;
+    let session = engine(&archive, 256 << 20).session(SessionOptions::default()).await.unwrap();
+    let place = |n: u32, off: f64| {
+        let (ra, dec) = (f64::from(n * 7_919 % 35_993) / 100.0, f64::from(n * 104_729 % 17_989) / 100.0 - 89.9);
+        (Some(ra), Some(dec + off * f64::from(n % 5)))
+    };
+    let left: Vec<Position> = (0..6_000).map(|n| place(n, 0.0)).collect();
+    // Every one of them three times, at growing distances.
+    let right: Vec<Position> = (0..18_000).map(|n| place(n % 6_000, 1e-6 * f64::from(1 + n / 6_000))).collect();
+    let session = session.with_tables(&[("l".into(), table(&left)), ("r".into(), table(&right))]).unwrap();
+    let ours = "SELECT n, right_n % 6000 AS same, distance FROM crossmatch(l, r, 0.0001, 'best')";
+    let count = format!("SELECT count(*), count(DISTINCT n), sum(CASE WHEN n = same THEN 1 ELSE 0 END) FROM ({ours})");
+    assert_eq!(ask(&session, &count).await, [["6000", "6000", "6000"]]);
+    let far = format!("SELECT count(*) FROM ({ours}) WHERE abs(distance - 1e-6 * (n % 5)) > 1e-10");
+    assert_eq!(ask(&session, &far).await, [["0"]]);
+    for call in ["crossmatch(l, r, 0.0001, 'all')", "crossmatch(r, l, 0.0001, 'all')", "crossmatch(r, l, 0.0001)"] {
+        assert_eq!(ask(&session, &format!("SELECT count(*) FROM {call}")).await, [["18000"]], "{call}");
+    }
+    // What was nearest once is let go of.
+    let approaching: Vec<Position> =
+        (0..60_000).map(|n| (Some(10.0), Some(20.0 + 1e-3 - 1e-8 * f64::from(n)))).collect();
+    let one = [(Some(10.0), Some(20.0)), (Some(11.0), Some(20.0))];
+    let session = engine(&archive, 256 << 20).session(SessionOptions::default()).await.unwrap();
+    let session = session.with_tables(&[("one".into(), table(&one)), ("r".into(), table(&approaching))]).unwrap();
+    let found = ask(&session, "SELECT n, right_n FROM crossmatch(one, r, 0.01)").await;
+    assert_eq!(found, [["0", "59999"]]);
 }
 
 fn write(folder: &std::path::Path, name: &str, text: &str) -> PathBuf {
@@ -485,12 +543,22 @@ async fn files_are_tables_with_types() {
     assert_eq!(types[0], ["Int64", "Float64", "Int64", "Boolean", "Utf8"]);
     assert_eq!(ask(&session, "SELECT sum(b) FROM tab").await, [["3.5"]]);
     assert_eq!(ask(&session, "SELECT name, dec FROM blank WHERE ra > 20").await, [["m 33", "30.66"]]);
-    assert_eq!(ask(&session, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'temp' ORDER BY 1").await, [["blank"], ["comma"], ["tab"]]);
+    assert_eq!(
+        ask(&session, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'temp' ORDER BY 1").await,
+        [["blank"], ["comma"], ["tab"]]
+    );
     let error = refused(&session, "SELECT * FROM coma").await;
     assert!(error.contains("did you mean comma?"), "{error}");
     let error = refused(&session, "SELECT nam FROM comma").await;
     assert!(error.contains("did you mean name"), "{error}");
-    for (name, wanted) in [("alerts", "something in the archive"), ("LSST", "something in the archive"), ("ledger", "something in the archive"), ("COMMA", "two tables"), ("a b", "no name"), ("", "no name")] {
+    for (name, wanted) in [
+        ("alerts", "something in the archive"),
+        ("LSST", "something in the archive"),
+        ("ledger", "something in the archive"),
+        ("COMMA", "two tables"),
+        ("a b", "no name"),
+        ("", "no name"),
+    ] {
         let provider = noctuary_queries::open(&tab).await.unwrap();
         let error = session.clone().with_tables(&[(name.to_owned(), provider)]).unwrap_err().to_string();
         assert!(error.contains(wanted), "{name}: {error}");
@@ -523,5 +591,7 @@ async fn a_bad_row_is_told_with_its_line_and_column() {
     std::fs::write(&path, b"PAR1 and no more").unwrap();
     assert!(noctuary_queries::open(&path).await.is_err());
     assert!(noctuary_queries::open(folder.path()).await.unwrap_err().to_string().contains("a folder"));
-    assert!(noctuary_queries::open(&folder.path().join("none")).await.unwrap_err().to_string().contains("no such file"));
+    assert!(
+        noctuary_queries::open(&folder.path().join("none")).await.unwrap_err().to_string().contains("no such file")
+    );
 }

@@ -16,12 +16,13 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PhysicalExpr, PlanProperties,
-    SendableRecordBatchStream,
+    SendableRecordBatchStream, execute_stream,
 };
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::kept::Side;
+use super::narrow::Narrow;
 use super::{nearest, pairs};
 
 /// Rows of an answer that are handed on at a time.
@@ -84,6 +85,8 @@ pub(super) struct MatchExec {
     wanted: Wanted,
     /// The left side is kept, and not the right one.
     keeps_left: bool,
+    /// The side that streams, if it can be planned again.
+    narrow: Option<Arc<Narrow>>,
     /// The side that is kept, once somebody asked for it.
     kept: Arc<Mutex<Option<Reading>>>,
     properties: Arc<PlanProperties>,
@@ -102,12 +105,17 @@ impl MatchExec {
         Ok(Self::keeping(keeps_left, left, right, wanted))
     }
 
-    fn keeping(
-        keeps_left: bool,
-        left: Arc<dyn ExecutionPlan>,
-        right: Arc<dyn ExecutionPlan>,
-        wanted: Wanted,
-    ) -> Self {
+    /// True if the left side is kept, and the right one streams.
+    pub(super) fn keeps_left(&self) -> bool {
+        self.keeps_left
+    }
+
+    /// The same, where less is read of what streams if it is matched with little.
+    pub(super) fn with_narrow(self, narrow: Narrow) -> Self {
+        Self { narrow: Some(Arc::new(narrow)), ..self }
+    }
+
+    fn keeping(keeps_left: bool, left: Arc<dyn ExecutionPlan>, right: Arc<dyn ExecutionPlan>, wanted: Wanted) -> Self {
         let streams = if keeps_left { &right } else { &left };
         let at_once = !(keeps_left && wanted.best);
         let partitions = if at_once { streams.output_partitioning().partition_count() } else { 1 };
@@ -122,6 +130,7 @@ impl MatchExec {
             right,
             wanted,
             keeps_left,
+            narrow: None,
             kept: Arc::default(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -156,7 +165,8 @@ fn keeps_left(left: &Arc<dyn ExecutionPlan>, right: &Arc<dyn ExecutionPlan>) -> 
 
 impl DisplayAs for MatchExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, kept) = (if self.wanted.best { "best" } else { "all" }, if self.keeps_left { "left" } else { "right" });
+        let (what, kept) =
+            (if self.wanted.best { "best" } else { "all" }, if self.keeps_left { "left" } else { "right" });
         write!(f, "CrossmatchExec: {what} within {} degrees, {kept} side in memory", self.wanted.radius)
     }
 }
@@ -191,24 +201,37 @@ impl ExecutionPlan for MatchExec {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let [left, right] = <[_; 2]>::try_from(children)
-            .map_err(|_| DataFusionError::Internal("a match has two sides".into()))?;
-        Ok(Arc::new(Self::keeping(self.keeps_left, left, right, self.wanted.clone())))
+        let [left, right] =
+            <[_; 2]>::try_from(children).map_err(|_| DataFusionError::Internal("a match has two sides".into()))?;
+        let narrow = self.narrow.clone();
+        Ok(Arc::new(Self { narrow, ..Self::keeping(self.keeps_left, left, right, self.wanted.clone()) }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let kept = self.kept(&context).map(|kept| kept.map_err(DataFusionError::Shared));
         let (wanted, keeps_left) = (self.wanted.clone(), self.keeps_left);
-        let rows = if keeps_left && wanted.best {
-            let right = Arc::clone(&self.right);
-            stream::once(async move { nearest::all(kept.await?, right, context, wanted).await }).try_flatten().boxed()
-        } else {
-            let streams = if keeps_left { &self.right } else { &self.left };
-            let input = streams.execute(partition, context)?;
-            let found = async move { Ok::<_, DataFusionError>(pairs::of(kept.await?, keeps_left, input, wanted)) };
-            stream::once(found).try_flatten().boxed()
+        let streams = Arc::clone(if keeps_left { &self.right } else { &self.left });
+        let narrow = self.narrow.clone();
+        let rows = async move {
+            let kept = kept.await?;
+            let less = match (&narrow, &kept.cover) {
+                (Some(narrow), Some(moc)) => Some(narrow.within(moc).await?),
+                _ => None,
+            };
+            if keeps_left && wanted.best {
+                let streams = less.unwrap_or(streams);
+                return Ok::<_, DataFusionError>(nearest::all(kept, streams, context, wanted).await?.boxed());
+            }
+            let input = match less {
+                None => streams.execute(partition, context)?,
+                // It has parts of its own, all of which are for the first.
+                Some(less) if partition == 0 => execute_stream(less, context)?,
+                Some(_) => return Ok(stream::empty().boxed()),
+            };
+            Ok(pairs::of(kept, keeps_left, input, wanted).boxed())
         };
+        let rows = stream::once(rows).try_flatten();
         let rows = rows.map(move |batch| batch.record_output(&metrics));
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.wanted.schema), rows)))
     }

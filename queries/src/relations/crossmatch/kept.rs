@@ -11,6 +11,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
 use super::grid::{Grid, Point};
+use super::narrow::cover;
 
 /// Rows that are kept.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Side {
     firsts: Vec<usize>,
     pub(super) rows: usize,
     pub(super) grid: Grid,
+    /// The cells that the other side has to lie in, if they are few.
+    pub(super) cover: Option<String>,
     /// Given back when all of it is.
     _memory: MemoryReservation,
 }
@@ -46,9 +49,9 @@ impl Side {
             return Err(too_large(rows, &DataFusionError::ResourcesExhausted("too many rows to number".into())));
         }
         memory.try_grow(Grid::weight(rows)).map_err(|why| too_large(rows, &why))?;
-        let grid = Grid::new(radius, &points);
+        let (grid, cover) = (Grid::new(radius, &points), cover(radius, &points));
         memory.shrink(points.len() * size_of::<Option<Point>>());
-        Ok(Self { batches, firsts, rows, grid, _memory: memory })
+        Ok(Self { batches, firsts, rows, grid, cover, _memory: memory })
     }
 
     /// The batch that a row is in, and the row in it.

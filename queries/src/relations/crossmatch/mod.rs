@@ -7,6 +7,7 @@
 mod exec;
 mod grid;
 mod kept;
+mod narrow;
 mod nearest;
 mod pairs;
 #[cfg(test)]
@@ -21,13 +22,13 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
-use datafusion::logical_expr::{
-    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType,
-};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use noctuary_engine::{Asked, Makes, Parameter, Relation, Takes};
 
 use self::exec::{MatchExec, Output, Wanted};
+use self::narrow::Narrow;
 use super::{DISTANCE, column, distance_field, double, free};
 
 pub(super) const CROSSMATCH: Relation = Relation {
@@ -67,6 +68,10 @@ fn make(mut asked: Asked<'_>) -> noctuary_engine::Result<LogicalPlan> {
     let table = Arc::new(Match::new(left, right, radius, best));
     Ok(LogicalPlanBuilder::scan(CROSSMATCH.name, provider_as_source(table), None)?.build()?)
 }
+
+/// What the positions of a side are called when it is read: as no column of a table is.
+const RA: &str = "right ascension";
+const DEC: &str = "declination";
 
 /// One of the two tables.
 #[derive(Debug)]
@@ -108,7 +113,10 @@ impl Match {
     /// The side that a condition is about, if it is about one alone.
     fn side_of(&self, filter: &Expr) -> Option<bool> {
         let nested = |expr: &Expr| {
-            Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::OuterReferenceColumn(..)))
+            Ok(matches!(
+                expr,
+                Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::OuterReferenceColumn(..)
+            ))
         };
         if filter.exists(nested).unwrap_or(true) {
             return None;
@@ -124,13 +132,16 @@ impl Match {
     /// The same condition on the columns of a side.
     fn on_side(&self, filter: &Expr, of_left: bool) -> Result<Expr> {
         let (side, from) = if of_left { (&self.left, 0) } else { (&self.right, self.width()) };
-        filter.clone().transform(|expr| match &expr {
-            Expr::Column(named) => {
-                let at = self.schema.index_of(&named.name)? - from;
-                Ok(Transformed::yes(column(side.plan.schema(), at)))
-            }
-            _ => Ok(Transformed::no(expr)),
-        }).data()
+        filter
+            .clone()
+            .transform(|expr| match &expr {
+                Expr::Column(named) => {
+                    let at = self.schema.index_of(&named.name)? - from;
+                    Ok(Transformed::yes(column(side.plan.schema(), at)))
+                }
+                _ => Ok(Transformed::no(expr)),
+            })
+            .data()
     }
 
     /// What is read of a side: right ascension, declination, and some columns, for rows that meet conditions.
@@ -143,7 +154,7 @@ impl Match {
         }
         let [ra, dec] = side.position.map(|at| double(schema, at));
         let own = columns.iter().map(|at| column(schema, *at).alias(format!("column {at}")));
-        let positions = [ra.alias("right ascension"), dec.alias("declination")];
+        let positions = [ra.alias(RA), dec.alias(DEC)];
         let columns: Vec<Expr> = positions.into_iter().chain(own).collect();
         plan.project(columns)?.build()
     }
@@ -191,11 +202,18 @@ impl TableProvider for Match {
                 Output::Distance
             });
         }
-        let inputs = [self.input(true, filters, &left)?, self.input(false, filters, &right)?];
-        let left = state.create_physical_plan(&inputs[0]).await?;
-        let right = state.create_physical_plan(&inputs[1]).await?;
+        let (of_left, of_right) = (self.input(true, filters, &left)?, self.input(false, filters, &right)?);
+        let left = state.create_physical_plan(&of_left).await?;
+        let right = state.create_physical_plan(&of_right).await?;
         let schema = Arc::new(self.schema.project(asked)?);
         let wanted = Wanted { radius: self.radius, best: self.best, output, schema };
-        Ok(Arc::new(MatchExec::new(left, right, wanted)?))
+        let found = MatchExec::new(left, right, wanted)?;
+        Ok(Arc::new(match state.as_any().downcast_ref::<SessionState>() {
+            Some(state) => {
+                let plan = if found.keeps_left() { of_right } else { of_left };
+                found.with_narrow(Narrow { state: state.clone(), plan })
+            }
+            None => found,
+        }))
     }
 }

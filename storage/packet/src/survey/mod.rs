@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 pub use keys::{AlertKeys, Flags, KeyReader};
 pub use mapping::{
-    Cutout, Exposure, ForcedPhotometry, Ids, MappingError, NightRule, Photometry, Position, Recognise, Records, Rights, Survey, Time,
-    TimeForm, TimeScale,
+    Cutout, Exposure, ForcedPhotometry, Ids, MappingError, NightRule, Photometry, Position, Recognise, Records, Rights,
+    Survey, Time, TimeForm, TimeScale,
 };
 
 use crate::schema::Schema;
