@@ -72,7 +72,11 @@ pub async fn ask(archive: &Path, questions: &Path, how: How) -> Result<Sample, F
     let mut watch = Watch::start();
     let began = Instant::now();
     let archive = Archive::open(Location::folder(archive)?).await?;
-    let options = EngineOptions { extend: vec![Arc::new(noctuary_queries::register)], ..EngineOptions::default() };
+    let options = EngineOptions {
+        extend: vec![Arc::new(noctuary_queries::register)],
+        relations: noctuary_queries::relations(),
+        ..EngineOptions::default()
+    };
     let engine = Engine::new(archive, options)?;
     let first = if matches!(how, How::Cold) { 1 } else { questions.len() };
     for sql in questions.iter().take(first) {

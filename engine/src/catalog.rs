@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::information_schema::{
     INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES, InformationSchemaProvider,
@@ -35,6 +36,8 @@ use crate::table::FileTable;
 pub(crate) const CATALOG: &str = "noctuary";
 /// The schema in which names without one are looked for.
 pub(crate) const ARCHIVE: &str = "archive";
+/// The schema of tables that readers bring along.
+pub(crate) const TEMPORARY: &str = "temp";
 /// The table of alerts in every survey's schema.
 pub(crate) const ALERTS: &str = "alerts";
 /// The tables of surveys. Where only one survey has alerts they may be named alone.
@@ -42,15 +45,15 @@ pub(crate) const OF_SURVEYS: [&str; 5] = [ALERTS, "sources", "forced", "objects"
 
 /// A table with what `DESCRIBE` says of it.
 #[derive(Debug, Clone)]
-struct Entry {
-    provider: Arc<dyn TableProvider>,
-    described: Arc<Vec<Described>>,
+pub(crate) struct Entry {
+    pub(crate) provider: Arc<dyn TableProvider>,
+    pub(crate) described: Arc<Vec<Described>>,
 }
 
 /// All tables of a session, by schema and name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
-    schemas: BTreeMap<String, BTreeMap<String, Entry>>,
+    pub(crate) schemas: BTreeMap<String, BTreeMap<String, Entry>>,
     /// Columns of the tables of `information_schema`, which DataFusion provides.
     information: BTreeMap<String, Arc<Vec<Described>>>,
     /// Surveys with alerts that may be seen: `alerts` without a schema is theirs if it is one.
@@ -132,10 +135,13 @@ impl Tables {
         }
     }
 
-    /// The schema in which a table is that is named alone: `archive`, or else the one survey that has such a table; of
-    /// several, the one that has alerts. `None` if that is not one.
+    /// The schema in which a table is that is named alone: that of tables that the reader brought, `archive`, or else
+    /// the one survey that has such a table; of several, the one that has alerts. `None` if that is not one.
     pub(crate) fn home(&self, name: &str) -> Option<&str> {
         if !OF_SURVEYS.contains(&name) {
+            if self.is_temporary(name) {
+                return Some(TEMPORARY);
+            }
             let has = |schema: &&String| self.schemas.get(*schema).is_some_and(|tables| named(tables, name).is_some());
             let mut homes = self.schemas.keys().filter(has);
             match (homes.next(), homes.next()) {
@@ -164,7 +170,9 @@ impl Tables {
                 ));
             }
             let all = self.schemas.iter().flat_map(|(schema, tables)| {
-                tables.keys().map(move |t| if schema == ARCHIVE { t.clone() } else { format!("{schema}.{t}") })
+                tables.keys().map(move |t| {
+                    if matches!(schema.as_str(), ARCHIVE | TEMPORARY) { t.clone() } else { format!("{schema}.{t}") }
+                })
             });
             let all: Vec<String> = all.collect();
             let near = crate::names::nearest(name, all.iter().map(String::as_str));
@@ -196,6 +204,21 @@ impl Tables {
             [only] => Some(only),
             _ => None,
         }
+    }
+
+    /// Surveys with alerts that may be seen.
+    pub(crate) fn with_alerts(&self) -> &[String] {
+        &self.with_alerts
+    }
+
+    /// True for tables that the reader brought.
+    fn is_temporary(&self, name: &str) -> bool {
+        self.schemas.get(TEMPORARY).is_some_and(|tables| tables.contains_key(name))
+    }
+
+    /// The columns of a table, if there is one.
+    pub(crate) fn columns(&self, schema: &str, name: &str) -> Option<SchemaRef> {
+        Some(self.schemas.get(schema)?.get(name)?.provider.schema())
     }
 
     /// Every table, by schema and name, with its columns.

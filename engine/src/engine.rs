@@ -17,6 +17,7 @@ use noctuary_storage::{Access, Archive};
 use crate::catalog::{ARCHIVE, CATALOG};
 use crate::error::Result;
 use crate::patience;
+use crate::relations::{self, Planner, Relation};
 use crate::session::Session;
 use crate::table::STORE;
 use crate::views::{View, Views};
@@ -41,6 +42,8 @@ pub struct EngineOptions {
     pub prune: bool,
     /// Functions to add.
     pub extend: Vec<Extension>,
+    /// Functions to add that give tables.
+    pub relations: Vec<Relation>,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -62,6 +65,7 @@ impl Default for EngineOptions {
             deadline: None,
             prune: true,
             extend: Vec::new(),
+            relations: Vec::new(),
         }
     }
 }
@@ -133,8 +137,11 @@ impl Engine {
         for extend in &self.options.extend {
             extend(&context);
         }
+        let relations: Arc<[Relation]> = self.options.relations.as_slice().into();
+        let positions = relations::positions(&snapshot);
+        context.register_relation_planner(Arc::new(Planner { relations: Arc::clone(&relations), positions }))?;
         let (views, deadline) = (self.views.clone(), self.options.deadline);
-        Ok(Session { views, snapshot, access: options.access, context, tables, names, deadline })
+        Ok(Session { views, snapshot, access: options.access, context, tables, names, relations, deadline })
     }
 
     fn config(&self) -> SessionConfig {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{ARCHIVE, CATALOG, Tables};
+use crate::catalog::{ARCHIVE, CATALOG, TEMPORARY, Tables};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Spelling {
@@ -14,6 +14,23 @@ struct Spelling {
     schema: String,
     /// The record or table it is found in, in lower case.
     parent: String,
+}
+
+impl Spelling {
+    /// True for a table, false for what is in one.
+    fn is_table(&self) -> bool {
+        self.parent == self.schema || (is_own(&self.schema) && self.parent == TEMPORARY)
+    }
+
+    /// True for tables that may be named without a schema in every question.
+    fn is_table_of_all(&self) -> bool {
+        (self.schema == ARCHIVE && self.parent == ARCHIVE) || (is_own(&self.schema) && self.parent == TEMPORARY)
+    }
+}
+
+/// True for what the tables that a reader brought are told apart by, and for their schema.
+pub(crate) fn is_own(schema: &str) -> bool {
+    schema.strip_prefix(TEMPORARY).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Every name that a question can use.
@@ -38,15 +55,17 @@ impl Names {
         for (schema, table, described) in tables.described() {
             names.schemas.insert(schema.to_owned());
             names.add(schema, schema, "");
-            names.add(table, schema, schema);
-            if let Some(home) = tables.home(table).filter(|home| *home == schema) {
+            // Tables that readers bring along know nothing of each other.
+            let of = if schema == TEMPORARY { format!("{TEMPORARY}.{table}") } else { schema.to_owned() };
+            names.add(table, &of, schema);
+            if let Some(home) = tables.home(table).filter(|home| *home == schema && schema != TEMPORARY) {
                 names.homes.insert(table.to_lowercase(), home.to_owned());
             }
             for column in described.iter() {
                 let mut parent = table.to_owned();
                 for part in column.column.split('.') {
                     let part = part.trim_end_matches("[]");
-                    names.add(part, schema, &parent);
+                    names.add(part, &of, &parent);
                     parent = part.to_lowercase();
                 }
                 names.paths.push(((schema.to_owned(), table.to_owned()), column.column.clone()));
@@ -68,7 +87,7 @@ impl Names {
     /// The schema that a word is the name of, or that has a table of this name which may be named alone.
     pub(crate) fn schema(&self, word: &str) -> Option<&str> {
         let lower = word.to_lowercase();
-        let alone = || self.by_lower.get(&lower)?.iter().find(|s| s.schema == ARCHIVE && s.parent == ARCHIVE);
+        let alone = || self.by_lower.get(&lower)?.iter().find(|s| s.is_table_of_all());
         self.schemas.get(&lower).map(String::as_str).or_else(|| alone().map(|s| s.schema.as_str()))
     }
 
@@ -78,7 +97,8 @@ impl Names {
     }
 
     /// The archive's spelling of a word, if it has one. `mentioned` are the schemas of the question, `parent` the word
-    /// before the dot; what the question reads as a table `is_table`, and is a column otherwise. Schemas and the archive's own tables may be named in every question; of other schemas, nothing.
+    /// before the dot; what the question reads as a table `is_table`, and is a column otherwise. Schemas and the
+    /// archive's own tables may be named in every question; of other schemas, nothing.
     pub(crate) fn spell(
         &self,
         word: &str,
@@ -87,14 +107,15 @@ impl Names {
         is_table: bool,
     ) -> Option<&str> {
         let all = self.by_lower.get(&word.to_lowercase())?.iter();
-        let always = |s: &Spelling| s.schema == ARCHIVE && (s.parent.is_empty() || s.parent == ARCHIVE);
+        let is_schema = |s: &Spelling| s.parent.is_empty() && (s.schema == ARCHIVE || is_own(&s.schema));
+        let always = |s: &Spelling| s.is_table_of_all() || is_schema(s);
         let all: Vec<&Spelling> = all.filter(|s| mentioned.contains(&s.schema) || always(s)).collect();
         let all = only(all, |s| mentioned.contains(&s.schema));
         let parent = parent.map(str::to_lowercase);
         let all = only(all, |s| parent.as_ref().is_some_and(|p| s.parent == *p));
         let all = only(all, |s| s.name == word);
         // A survey may call a table like a record, but for case.
-        let all = only(all, |s| (s.parent == s.schema) == is_table);
+        let all = only(all, |s| s.is_table() == is_table);
         all.first().map(|s| s.name.as_str())
     }
 

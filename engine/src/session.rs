@@ -25,6 +25,7 @@ use crate::describe;
 use crate::error::{EngineError, Result, unknown_column};
 use crate::names::{Mentioned, Names, nearest};
 use crate::plan::{Planned, Titles};
+use crate::relations::{Relation, write_out};
 use crate::sql::{self, Asked};
 use crate::views::Views;
 
@@ -38,6 +39,7 @@ pub struct Session {
     pub(crate) tables: Arc<Tables>,
     pub(crate) names: Arc<Names>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) relations: Arc<[Relation]>,
 }
 
 impl std::fmt::Debug for Session {
@@ -109,7 +111,7 @@ impl Session {
     async fn understand(&self, sql: &str) -> Result<Planned> {
         let mut state = self.context.state();
         let mut mentioned = BTreeSet::new();
-        let (asked, versions) = sql::parse(sql, &self.names, self.tables.only_survey())?;
+        let (asked, versions) = sql::parse(sql, &self.names, self.tables.only_survey(), &self.relations)?;
         let (versions, views) = self.of_versions(versions).await?;
         if !views.is_empty() {
             state = as_of::with_views(&state, &self.tables, &views)?;
@@ -134,12 +136,16 @@ impl Session {
                 clauses::check(&statement)?;
                 let titles = Arc::new(titles(&statement, &typed));
                 name_columns(&mut statement);
+                let others = state.table_functions().keys().cloned().collect();
+                write_out(&mut statement, &self.relations, &others, &self.tables, &self.snapshot)?;
                 as_of::apply(&mut statement, &versions, &self.tables, &views)?;
                 for table in state.resolve_table_references(&statement)? {
                     // Functions that give tables are called like relations.
-                    if table.schema().is_some() || !state.table_functions().contains_key(table.table()) {
+                    let gives_table =
+                        others.contains(table.table()) || Relation::named(&self.relations, table.table()).is_some();
+                    if table.schema().is_some() || !gives_table {
                         let known = self.mentioned(&table);
-                        mentioned.extend(known.map_err(|e| with_functions(e, &table, &state))?);
+                        mentioned.extend(known.map_err(|e| with_functions(e, &table, &others, &self.relations))?);
                     }
                 }
                 (self.logical(&state, *statement).await.map_err(|e| self.explain(e, &mentioned))?, titles)
@@ -220,7 +226,7 @@ impl Session {
     fn no_function(&self, name: &str) -> EngineError {
         let state = self.context.state();
         // Of a table, where it stands beside a value.
-        if state.table_functions().contains_key(name) {
+        if state.table_functions().contains_key(name) || Relation::named(&self.relations, name).is_some() {
             return EngineError::invalid(format!("{name} gives a table; write SELECT ... FROM {name}(...)"));
         }
         let functions = functions(&state);
@@ -234,6 +240,7 @@ impl Session {
     pub fn names(&self) -> Vec<String> {
         let mut names = self.names.words();
         names.extend(functions(&self.context.state()));
+        names.extend(self.relations.iter().map(|relation| relation.name.to_owned()));
         names.sort();
         names.dedup();
         names
@@ -241,8 +248,13 @@ impl Session {
 }
 
 /// A table that is not there may be meant for a function that gives one.
-fn with_functions(error: EngineError, table: &TableReference, state: &SessionState) -> EngineError {
-    let functions = state.table_functions().keys().map(String::as_str);
+fn with_functions(
+    error: EngineError,
+    table: &TableReference,
+    others: &BTreeSet<String>,
+    relations: &[Relation],
+) -> EngineError {
+    let functions = others.iter().map(String::as_str).chain(relations.iter().map(|relation| relation.name));
     let near = if table.schema().is_some() { String::new() } else { nearest(table.table(), functions) };
     if near.is_empty() {
         return error;

@@ -9,19 +9,25 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Word};
 
 use crate::catalog::{ARCHIVE, OF_SURVEYS};
-use crate::names::Names;
+use crate::names::{Names, is_own};
+use crate::relations::Relation;
 
 /// Words as they were typed, by where they stand, if they were put in another spelling.
 pub(crate) type Typed = BTreeMap<Location, String>;
 
 /// Puts every word that is not quoted in its spelling.
-pub(crate) fn respell(tokens: &mut [TokenWithSpan], names: &Names, only_survey: Option<&str>) -> Typed {
+pub(crate) fn respell(
+    tokens: &mut [TokenWithSpan],
+    names: &Names,
+    only_survey: Option<&str>,
+    relations: &[Relation],
+) -> Typed {
     let places: Vec<usize> = (0..tokens.len()).filter(|at| !is_space(&tokens[*at].token)).collect();
     let read: Vec<Token> = places.iter().map(|at| tokens[*at].token.clone()).collect();
     let tables = tables(&read);
     let mentioned = mentioned(&read, &tables, names, only_survey);
     let named = names_of(&read);
-    let own = Own::of(&read, &named);
+    let own = Own::of(&read, &named, relations);
     let mut typed = Typed::new();
     let mut before: [Option<&str>; 2] = [None, None];
     let mut spelled: Vec<Option<String>> = vec![None; read.len()];
@@ -34,10 +40,14 @@ pub(crate) fn respell(tokens: &mut [TokenWithSpan], names: &Names, only_survey: 
             let name = if own.quoted.contains(&word.value) {
                 None
             } else {
-                let is_table = tables.contains(&word.value.to_lowercase());
-                names.spell(&word.value, &mentioned, parent, is_table).or_else(|| own.spell(&word.value))
+                let known = |word: &str| {
+                    let is_table = tables.contains(&word.to_lowercase());
+                    names.spell(word, &mentioned, parent, is_table).map(str::to_owned)
+                };
+                let name = known(&word.value).or_else(|| own.of_relation(&word.value, known));
+                name.or_else(|| own.spell(&word.value).map(str::to_owned))
             };
-            spelled[at] = name.filter(|name| *name != word.value).map(str::to_owned);
+            spelled[at] = name.filter(|name| *name != word.value);
         }
         let now = match token {
             Token::Word(word) => Some(word.value.as_str()),
@@ -81,7 +91,7 @@ fn mentioned(
     let homes = tables.iter().filter_map(|table| names.home(table));
     let mut mentioned: BTreeSet<String> =
         words().filter_map(|w| names.schema(w)).chain(homes).map(str::to_owned).collect();
-    let of_a_survey = mentioned.iter().any(|schema| schema != ARCHIVE);
+    let of_a_survey = mentioned.iter().any(|schema| schema != ARCHIVE && !is_own(schema));
     let of_one = |word: &str| OF_SURVEYS.iter().any(|table| word.eq_ignore_ascii_case(table));
     if !of_a_survey && (mentioned.is_empty() || words().any(of_one)) {
         mentioned.extend(only_survey.map(str::to_owned));
@@ -112,11 +122,20 @@ fn tables(tokens: &[Token]) -> BTreeSet<String> {
 struct Own {
     by_lower: BTreeMap<String, String>,
     quoted: BTreeSet<String>,
+    /// Columns of functions that are called.
+    of_relations: Vec<&'static str>,
 }
 
 impl Own {
-    fn of(tokens: &[Token], named: &[bool]) -> Self {
+    fn of(tokens: &[Token], named: &[bool], relations: &[Relation]) -> Self {
         let mut own = Self::default();
+        for pair in tokens.windows(2) {
+            if let [Token::Word(word), Token::LParen] = pair
+                && let Some(relation) = Relation::named(relations, &word.value)
+            {
+                own.of_relations.extend(relation.columns);
+            }
+        }
         let after_as = |at: usize| at > 0 && is(tokens.get(at - 1), &[Keyword::AS]);
         // Names that are given first; then those that came from elsewhere, by their first spelling.
         for given in [true, false] {
@@ -131,6 +150,19 @@ impl Own {
             }
         }
         own
+    }
+
+    /// The spelling of a column of a function that is called. One that ends with `_` stands before the name of another
+    /// column.
+    fn of_relation(&self, word: &str, known: impl Fn(&str) -> Option<String>) -> Option<String> {
+        self.of_relations.iter().find_map(|column| match column.strip_suffix('_') {
+            None => column.eq_ignore_ascii_case(word).then(|| (*column).to_owned()),
+            Some(_) => {
+                let (head, rest) = word.split_at_checked(column.len())?;
+                let rest = known(rest).unwrap_or_else(|| rest.to_owned());
+                head.eq_ignore_ascii_case(column).then(|| format!("{column}{rest}"))
+            }
+        })
     }
 
     fn spell(&self, word: &str) -> Option<&str> {

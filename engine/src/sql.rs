@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use crate::as_of::{self, Versions};
 use crate::error::{EngineError, Result};
 use crate::names::Names;
+use crate::relations::{Relation, name_tables};
 use crate::spelling::{Typed, respell};
 
 /// What a statement asks for.
@@ -88,11 +89,17 @@ pub fn is_whole(sql: &str) -> bool {
 }
 
 /// Reads one statement, and of which versions it asks tables.
-pub(crate) fn parse(sql: &str, names: &Names, only_survey: Option<&str>) -> Result<(Asked, Versions)> {
+pub(crate) fn parse(
+    sql: &str,
+    names: &Names,
+    only_survey: Option<&str>,
+    relations: &[Relation],
+) -> Result<(Asked, Versions)> {
     let mut tokens = tokens(sql)?;
     let versions = as_of::take(&mut tokens)?;
     bounded(&tokens)?;
-    let typed = respell(&mut tokens, names, only_survey);
+    name_tables(&mut tokens, relations);
+    let typed = respell(&mut tokens, names, only_survey, relations);
     number_placeholders(&mut tokens);
     let dialect = GenericDialect {};
     let mut parser = DFParserBuilder::new(tokens).with_dialect(&dialect).build().map_err(EngineError::from)?;
@@ -261,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_chain_of_operators_ends() {
-        let asked = |condition: String| parse(&format!("SELECT {condition}"), &Names::default(), None);
+        let asked = |condition: String| parse(&format!("SELECT {condition}"), &Names::default(), None, &[]);
         let numbers = |n: usize| (0..n).map(|n| format!("-{n}.5")).collect::<Vec<_>>().join(", ");
         assert!(asked(format!("x IN ({})", numbers(20_000))).is_ok());
         assert!(asked(vec!["x > 5 AND y = '+'"; 400].join(" OR ")).is_ok());
@@ -277,7 +284,7 @@ mod tests {
 
     #[test]
     fn only_questions_are_taken() {
-        let parse = |sql: &str| parse(sql, &Names::default(), None);
+        let parse = |sql: &str| parse(sql, &Names::default(), None, &[]);
         for sql in [
             "SELECT 1",
             "describe lsst.alerts",

@@ -105,6 +105,7 @@ pub fn engine(archive: Archive, config: &Config) -> Result<Engine> {
         threads: config.threads.value,
         deadline: config.deadline.value.0,
         extend: vec![Arc::new(noctuary_queries::register)],
+        relations: noctuary_queries::relations(),
         ..EngineOptions::default()
     };
     Ok(Engine::new(archive, options)?)

@@ -5,7 +5,11 @@
 //!
 //! use noctuary_engine::EngineOptions;
 //!
-//! let options = EngineOptions { extend: vec![Arc::new(noctuary_queries::register)], ..EngineOptions::default() };
+//! let options = EngineOptions {
+//!     extend: vec![Arc::new(noctuary_queries::register)],
+//!     relations: noctuary_queries::relations(),
+//!     ..EngineOptions::default()
+//! };
 //! assert_eq!(options.extend.len(), 1);
 //! ```
 //!
@@ -18,10 +22,12 @@ mod define;
 mod features;
 mod flux;
 pub mod lightcurve;
+mod relations;
 mod sky;
 mod time;
 
 pub use catalogue::{Entry, catalogue, named};
+pub use relations::{open, relations};
 
 /// Registers the functions with a context, for [`noctuary_engine::EngineOptions::extend`].
 ///
@@ -56,7 +62,10 @@ mod tests {
         let calls: BTreeSet<_> =
             listed.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(call, _)| call).collect();
         let defined: BTreeSet<_> = definitions().flat_map(define::Definition::usages).collect();
-        assert_eq!(calls, defined.iter().map(String::as_str).collect());
+        let (tables, values): (BTreeSet<_>, BTreeSet<_>) =
+            calls.into_iter().partition(|call| relations().iter().any(|r| call.starts_with(&format!("{}(", r.name))));
+        assert_eq!(values, defined.iter().map(String::as_str).collect());
+        assert_eq!(tables.len(), relations().len());
         for alias in definitions().filter_map(|definition| definition.alias) {
             assert!(listed.contains(&format!("`{alias}`")), "{alias}");
         }

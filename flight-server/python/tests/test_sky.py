@@ -203,3 +203,38 @@ def test_magnitudes(ask):
     assert mags == pytest.approx((flux * u.nJy).to(u.ABmag).value, abs=1e-9)
     assert errors == pytest.approx([2.5 / math.log(10) * error / flux for flux, error in fluxes])
     assert back == pytest.approx(flux, rel=1e-12)
+
+
+@pytest.mark.parametrize("radius", [0.0, 1e-3, 0.5, 40.0])
+def test_crossmatch_is_that_of_astropy(connection, places, radius):
+    """All pairs and the nearest ones, of places with others that are close to some of them."""
+    chance = random.Random(5)
+    left = sky(places)
+    near = [(ra + chance.gauss(0, 1e-3), max(-90.0, min(90.0, dec + chance.gauss(0, 1e-3)))) for ra, dec in places]
+    others = chance.sample(near, 300) + chance.sample(places, 50)
+    right = sky(others)
+
+    def rows(table):
+        values = ", ".join(f"({at}, {text(float(ra))}, {text(float(dec))})" for at, (ra, dec) in enumerate(table))
+        return f"(VALUES {values}) AS v(n, ra, dec)"
+
+    def found(matches):
+        tables = f"WITH one AS (SELECT * FROM {rows(places)}), other AS (SELECT * FROM {rows(others)}) "
+        columns = "SELECT n, right_n, distance FROM "
+        with connection.cursor() as cursor:
+            cursor.execute(f"{tables}{columns}crossmatch(one, other, {radius!r}, '{matches}') ORDER BY n, right_n")
+            return [column.to_numpy() for column in cursor.fetch_arrow_table().columns]
+
+    # What is at the edge to within rounding may be on either side of it.
+    at_left, at_right, apart, _ = right.search_around_sky(left, (radius + 1e-9) * u.deg)
+    sure = apart.deg <= radius - 1e-9
+    ours = found("all")
+    pairs = set(zip(ours[0], ours[1], strict=True))
+    assert set(zip(at_left[sure], at_right[sure], strict=True)) <= pairs <= set(zip(at_left, at_right, strict=True))
+    known = dict(zip(zip(at_left, at_right, strict=True), apart.deg, strict=True))
+    assert all(abs(known[pair] - distance) < 1e-9 for *pair, distance in zip(*ours, strict=True) for pair in [tuple(pair)])
+
+    nearest, least, _ = left.match_to_catalog_sky(right)
+    best = found("best")
+    assert set(numpy.flatnonzero(least.deg <= radius - 1e-9)) <= set(best[0])
+    assert numpy.abs(least.deg[best[0]] - best[2]).max(initial=0) < 1e-9

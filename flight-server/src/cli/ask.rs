@@ -34,7 +34,8 @@ pub struct AskArgs {
     pub param: Vec<String>,
     /// Show the question instead of asking it: what it is, its parameters, an example, and the SQL, with the values
     /// that are given.
-    #[arg(long, requires = "name", conflicts_with_all = ["format", "output", "max_rows", "as_of", "dry_run"])]
+    #[arg(long, requires = "name",
+          conflicts_with_all = ["format", "output", "max_rows", "as_of", "dry_run", "table"])]
     pub show: bool,
     #[command(flatten)]
     pub answer: AnswerArgs,
@@ -44,7 +45,8 @@ pub struct AskArgs {
 pub async fn run(config: &Config, args: &AskArgs) -> Result<ExitCode> {
     let Some(name) = &args.name else {
         let answer = &args.answer;
-        if answer.format.is_some() || answer.output.is_some() || answer.max_rows.is_some() || answer.dry_run {
+        let unasked = answer.dry_run || !answer.tables.is_empty();
+        if answer.format.is_some() || answer.output.is_some() || answer.max_rows.is_some() || unasked {
             return Err(Failure::request("there is no question; `noctuary ask` alone lists those that there are"));
         }
         print(&list())?;

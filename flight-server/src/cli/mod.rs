@@ -22,6 +22,7 @@ mod simulate;
 mod sql;
 mod stats;
 mod survey;
+mod tables;
 mod vacuum;
 mod verify;
 mod versions;

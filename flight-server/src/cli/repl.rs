@@ -128,7 +128,8 @@ const MORE: &str = "\\n 0 shows all, \\f csv or \\f json writes all";
 
 /// Talks until the user leaves.
 pub async fn run(config: &Config, engine: &Engine, args: &AnswerArgs) -> Result<ExitCode> {
-    let mut session = open::session(engine, &config.rights.value, args.version.as_of.as_ref()).await?;
+    let own = args.tables.open().await?;
+    let mut session = own.with(open::session(engine, &config.rights.value, args.version.as_of.as_ref()).await?)?;
     let mut editor: Editor<Prompt, FileHistory> = Editor::new().map_err(terminal)?;
     editor.set_helper(Some(Prompt { names: session.names() }));
     let history = history_file();
@@ -175,7 +176,7 @@ pub async fn run(config: &Config, engine: &Engine, args: &AnswerArgs) -> Result<
         };
         if args.version.as_of.is_none() && session.snapshot().version() != engine.archive().snapshot().await?.version()
         {
-            session = open::session(engine, &config.rights.value, None).await?;
+            session = own.with(open::session(engine, &config.rights.value, None).await?)?;
             if let Some(prompt) = editor.helper_mut() {
                 prompt.names = session.names();
             }

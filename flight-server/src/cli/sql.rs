@@ -33,6 +33,7 @@ Examples:
   noctuary sql --as-of 12 --rights public -f question.sql --format json
   noctuary sql --dry-run -c 'SELECT * FROM lsst.sources WHERE cone(ra, dec, 150.1, 2.2, 1)'
   noctuary sql -c 'EXPLAIN ANALYZE SELECT count(*) FROM lsst.sources WHERE diaObjectId = 1'
+  noctuary sql --table mine=list.csv -c 'SELECT * FROM crossmatch(mine, lsst.sources, arcsec(2))'
 
 All questions are understood before the first is answered. The exit code is 2 if one of them is at fault, be it in a
 row that it meets (a division by zero, a text that is no number), and 1 if it cannot be answered for another reason.")]
@@ -67,6 +68,8 @@ pub struct AnswerArgs {
     /// The time that a question may take, such as 30s or 5min; none for any time [default: none].
     #[arg(long, value_name = "TIME", env = "NOCTUARY_DEADLINE", hide_env = true)]
     pub deadline: Option<Deadline>,
+    #[command(flatten)]
+    pub tables: super::tables::TableArg,
     #[command(flatten)]
     pub version: super::as_of::VersionArg,
 }
@@ -110,6 +113,7 @@ pub async fn ask(config: &Config, script: &str, args: &AnswerArgs) -> Result<Exi
     }
     let engine = open::reader_engine(config).await?;
     let session = open::session(&engine, &config.rights.value, args.version.as_of.as_ref()).await?;
+    let session = args.tables.open().await?.with(session)?;
     if args.dry_run {
         return dry_run(&session, &statements, format, args).await;
     }

@@ -14,3 +14,4 @@ mod rights;
 mod serve;
 mod simulate;
 mod support;
+mod tables;

@@ -71,6 +71,7 @@ science!(
     "cone_across_window",
     "cone_light_curves",
     "close_pairs",
+    "list_matches",
     "objects_in_range",
     "objects_by_detections",
     "rising",

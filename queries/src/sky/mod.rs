@@ -15,7 +15,8 @@ use crate::define::{Argument, Compute, Definition, Made, Row};
 use boxes::SkyBox;
 use circles::Circle;
 use coordinates::{ECLIPTIC, GALACTIC};
-use geometry::{angular_distance, position_angle};
+pub(crate) use geometry::angular_distance;
+use geometry::position_angle;
 use moc::Moc;
 use polygon::Polygon;
 

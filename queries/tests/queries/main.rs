@@ -15,6 +15,7 @@ mod lookups;
 mod named;
 mod plain;
 mod regions;
+mod relations;
 mod science;
 #[path = "../../../storage/packet/tests/packet/sent.rs"]
 #[allow(dead_code, reason = "the reader of real packets is shared with the tests of packets")]

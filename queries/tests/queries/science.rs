@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use chrono::NaiveDate;
+use datafusion::catalog::MemTable;
 use noctuary_engine::Session;
 use noctuary_packet::schema::Schema;
 use noctuary_queries::{Entry, catalogue, named};
@@ -198,6 +201,8 @@ fn cases(far: (i64, i64)) -> Vec<Case> {
         // The two are in strips of declination that touch.
         case("close_pairs", format!("{place} separation=1.0001"), &["1 2 1"]),
         case("close_pairs", format!("{place} separation=0.9"), &[]),
+        case("list_matches", "radius=1", &["10 150 2 1 150 2 4 61132 0", "20 150.5 2 3 150.5 2 4 61139 0"]),
+        case("list_matches", "radius=0.1", &["10 150 2 1 150 2 4 61132 0"]),
         case("objects_in_range", "least=150 most=600", &["3 500 1 150.5 2 61139", "1 200 1 150 2 61132"]),
         // What an older record said does not count.
         case("objects_in_range", "least=50 most=150", &[]),
@@ -293,6 +298,18 @@ fn given(text: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// A list of positions: at one object, half an arcsecond off another, and where nothing is.
+fn with_list(session: Session) -> Session {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("n", Arc::new(Int64Array::from(vec![10, 20, 30]))),
+        ("ra", Arc::new(Float64Array::from(vec![RISING.0, BURSTING.0, 10.0]))),
+        ("dec", Arc::new(Float64Array::from(vec![RISING.1, BURSTING.1 + 0.5 * ARCSECOND, -80.0]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
+    session.with_tables(&[("mine".to_owned(), Arc::new(table) as _)]).unwrap()
+}
+
 /// Cells with three decimals, if they are numbers that have any.
 fn tidy(cell: &str) -> String {
     let number = if cell.contains('.') || cell.contains('e') { cell.parse::<f64>().ok() } else { None };
@@ -317,13 +334,13 @@ async fn check(session: &Session, cases: &[Case], state: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_of_the_catalogue_find_what_is_there() {
     let archive = sky().await;
-    let session = session_of(archive.clone()).await;
+    let session = with_list(session_of(archive.clone()).await);
     let cells = ask(&session, "SELECT healpix(3, 200, -40), healpix(5, 200, -40)").await;
     let cases = cases((cells[0][0].parse().unwrap(), cells[0][1].parse().unwrap()));
     check(&session, &cases, "as committed").await;
     let policy = Policy { now: true, ..Policy::of(NaiveDate::from_ymd_opt(2080, 1, 1).unwrap()) };
     compact(&archive, &policy, &Meter::default()).await.unwrap();
-    check(&session_of(archive).await, &cases, "merged").await;
+    check(&with_list(session_of(archive).await), &cases, "merged").await;
 
     let archive = empty().await;
     take(&archive, vec![Source::packets("others", Box::new(others_packets().into_iter()))]).await;
@@ -340,7 +357,7 @@ fn every_question_has_a_case_with_an_answer() {
 /// Packets of some surveys bring their schemas with them; before the first, nobody knows their columns.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_question_is_refused_where_nothing_is_stored() {
-    let session = session_of(empty().await).await;
+    let session = with_list(session_of(empty().await).await);
     let others: Vec<&str> = others().iter().map(|case| case.name).collect();
     for entry in catalogue().iter().filter(|entry| !others.contains(&entry.name)) {
         let rows = ask(&session, entry.sql).await;

@@ -185,6 +185,36 @@ pub struct Photometry {
     pub error: String,
     /// Band or filter.
     pub band: String,
+    /// How bright something would have had to be to be seen, in the unit of the value.
+    #[serde(default)]
+    pub limit: Option<String>,
+    /// Values that stand for one that is missing.
+    #[serde(default)]
+    pub missing: Vec<f64>,
+    /// What is called otherwise in forced photometry.
+    #[serde(default)]
+    pub forced: ForcedPhotometry,
+}
+
+/// Names of the fields of forced photometry; those that are left out are called as elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForcedPhotometry {
+    /// Time.
+    pub time: Option<String>,
+    /// Flux or magnitude.
+    pub value: Option<String>,
+    /// Its standard error.
+    pub error: Option<String>,
+    /// Band or filter.
+    pub band: Option<String>,
+    /// How bright something would have had to be to be seen.
+    pub limit: Option<String>,
+    /// The magnitude of a flux of 1: of a survey whose other values are magnitudes, while these are fluxes.
+    pub zero_point: Option<String>,
+    /// Values that stand for one that is missing.
+    #[serde(default)]
+    pub missing: Vec<f64>,
 }
 
 /// A table that goes by the survey's own name, so that questions written for the survey's own database need no change.
@@ -279,7 +309,7 @@ impl Survey {
     fn check(&self) -> Result<(), MappingError> {
         let invalid = |detail: String| Err(MappingError::Invalid { survey: self.name.clone(), detail });
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        let taken = ["archive", "information_schema"];
+        let taken = ["archive", "information_schema", "temp"];
         if self.name.is_empty() || !self.name.chars().all(word) || taken.contains(&self.name.as_str()) {
             return invalid(format!("the name must be lower-case letters, digits and _, and none of {taken:?}"));
         }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 pub use keys::{AlertKeys, Flags, KeyReader};
 pub use mapping::{
-    Cutout, Exposure, Ids, MappingError, NamedTable, NightRule, Photometry, Position, Recognise, Records, Rights,
-    RowsAre, Survey, Time, TimeForm, TimeScale,
+    Cutout, Exposure, ForcedPhotometry, Ids, MappingError, NamedTable, NightRule, Photometry, Position, Recognise,
+    Records, Rights, RowsAre, Survey, Time, TimeForm, TimeScale,
 };
 
 use crate::schema::Schema;
