@@ -20,12 +20,9 @@ enum Handed<T> {
 
 /// Computes the rows of a stream on another runtime, so many batches ahead of whoever takes them. Dropping the result
 /// stops the query.
-pub fn on<T, E>(
-    queries: &Handle,
-    rows: impl Stream<Item = std::result::Result<T, E>> + Send + 'static,
-    ahead: usize,
-) -> impl Stream<Item = Result<T>> + Send + use<T, E>
+pub fn on<T, E, S>(queries: &Handle, rows: S, ahead: usize) -> impl Stream<Item = Result<T>> + Send + use<T, E, S>
 where
+    S: Stream<Item = std::result::Result<T, E>> + Send + 'static,
     T: Send + 'static,
     E: Into<Failure> + Send + 'static,
 {

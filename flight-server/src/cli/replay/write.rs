@@ -76,7 +76,7 @@ impl Packet<'_> {
             "container" => {
                 let mut datum = Vec::new();
                 for block in Blocks::open(self.bytes)? {
-                    datum.extend(block?.bytes);
+                    datum.extend(block.map_err(|lost| lost.rejection)?.bytes);
                 }
                 Ok(datum)
             }

@@ -120,7 +120,7 @@ async fn columns_are_those_of_sql_in_the_order_of_the_packets() {
 async fn images_come_with_alerts_if_they_are_asked_for() {
     let archive = archive_of(&[Survey::Ztf]).await;
     let replays = replays(&archive, Access::Everything);
-    let night = r#""nights": "2026-11-09""#;
+    let night = r#""survey": "ztf""#;
     let packets = rows(&replays, &format!("{{{night}}}")).await;
     let alerts = rows(&replays, &format!(r#"{{{night}, "shape": "alerts", "cutouts": true}}"#)).await;
     assert!(alerts.num_rows() > 30);
