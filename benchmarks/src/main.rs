@@ -9,6 +9,7 @@
 //! Whatever is timed runs in a process of its own, so that its peak memory and its processor time are its own.
 
 mod ask;
+mod consume;
 mod corpus;
 mod flat;
 mod get;
@@ -19,6 +20,7 @@ mod machine;
 mod peer;
 mod process;
 mod questions;
+mod replay;
 mod report;
 mod step;
 mod store;
@@ -74,6 +76,8 @@ enum Which {
     Log,
     /// Flat past sources by id and by place.
     Lookups,
+    /// Nights sent again over Flight.
+    Replay,
     /// Everything.
     All,
 }
@@ -162,6 +166,7 @@ fn list() -> Result<(), Failure> {
             Kind::Store => "store",
             Kind::Log => "log",
             Kind::Lookups => "lookups",
+            Kind::Replay => "replay",
         };
         println!("{benchmark:<8}{:<20}{}", workload.name, workload.about);
     }
@@ -178,6 +183,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Which::Store => workload.kind == Kind::Store,
             Which::Log => workload.kind == Kind::Log,
             Which::Lookups => workload.kind == Kind::Lookups,
+            Which::Replay => workload.kind == Kind::Replay,
         };
         if !wanted || only.is_some_and(|text| !workload.name.contains(text)) {
             continue;
@@ -196,6 +202,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Kind::Store => store::run(&workload, &corpus, options)?,
             Kind::Log => log::run(&workload, options)?,
             Kind::Lookups => lookups::run(&workload, options)?,
+            Kind::Replay => replay::run(&workload, &corpus, options)?,
         };
         ran += 1;
         print!("{}", report.markdown());

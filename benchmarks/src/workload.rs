@@ -50,6 +50,8 @@ pub enum Kind {
     Log,
     /// Flat past sources by id and by place.
     Lookups,
+    /// Nights sent again over Flight.
+    Replay,
 }
 
 /// Packets to measure with.
@@ -126,6 +128,9 @@ fn read(file: &Path) -> Result<Workload, Failure> {
     }
     if workload.kind == Kind::Get && matches!(workload.input, Input::Real { .. }) {
         return Err(Failure::at(file, "a workload of kind get needs simulated packets, whose ids are known"));
+    }
+    if workload.kind == Kind::Replay && !matches!(workload.input, Input::Simulated { .. }) {
+        return Err(Failure::at(file, "a workload of kind replay needs simulated packets, whose visits are known"));
     }
     if let Some(name) = workload.must.keys().find(|name| !questions::NAMES.contains(&name.as_str())) {
         return Err(Failure::at(file, format!("there is a goal for {name:?}, which is no question")));

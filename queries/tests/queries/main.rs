@@ -16,6 +16,7 @@ mod named;
 mod plain;
 mod regions;
 mod relations;
+mod replay;
 mod science;
 #[path = "../../../storage/packet/tests/packet/sent.rs"]
 #[allow(dead_code, reason = "the reader of real packets is shared with the tests of packets")]
