@@ -10,10 +10,13 @@
 
 mod ask;
 mod corpus;
+mod far;
 mod flat;
 mod get;
+mod growth;
 mod ingest;
 mod log;
+mod lookup_peers;
 mod lookups;
 mod machine;
 mod peer;
@@ -120,7 +123,7 @@ impl Options {
 }
 
 /// Why a benchmark could not be run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure(String);
 
 impl Failure {
@@ -161,7 +164,7 @@ fn list() -> Result<(), Failure> {
             Kind::Get => "get",
             Kind::Store => "store",
             Kind::Log => "log",
-            Kind::Lookups => "lookups",
+            Kind::Lookups | Kind::Growth => "lookups",
         };
         println!("{benchmark:<8}{:<20}{}", workload.name, workload.about);
     }
@@ -177,7 +180,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Which::Get => workload.kind == Kind::Get,
             Which::Store => workload.kind == Kind::Store,
             Which::Log => workload.kind == Kind::Log,
-            Which::Lookups => workload.kind == Kind::Lookups,
+            Which::Lookups => matches!(workload.kind, Kind::Lookups | Kind::Growth),
         };
         if !wanted || only.is_some_and(|text| !workload.name.contains(text)) {
             continue;
@@ -196,6 +199,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Kind::Store => store::run(&workload, &corpus, options)?,
             Kind::Log => log::run(&workload, options)?,
             Kind::Lookups => lookups::run(&workload, options)?,
+            Kind::Growth => growth::run(&workload, options)?,
         };
         ran += 1;
         print!("{}", report.markdown());
