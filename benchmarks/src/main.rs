@@ -9,6 +9,7 @@
 //! Whatever is timed runs in a process of its own, so that its peak memory and its processor time are its own.
 
 mod ask;
+mod consume;
 mod corpus;
 mod far;
 mod flat;
@@ -22,6 +23,7 @@ mod machine;
 mod peer;
 mod process;
 mod questions;
+mod replay;
 mod report;
 mod step;
 mod store;
@@ -77,6 +79,8 @@ enum Which {
     Log,
     /// Flat past sources by id and by place.
     Lookups,
+    /// Nights sent again over Flight.
+    Replay,
     /// Everything.
     All,
 }
@@ -165,6 +169,7 @@ fn list() -> Result<(), Failure> {
             Kind::Store => "store",
             Kind::Log => "log",
             Kind::Lookups | Kind::Growth => "lookups",
+            Kind::Replay => "replay",
         };
         println!("{benchmark:<8}{:<20}{}", workload.name, workload.about);
     }
@@ -181,6 +186,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Which::Store => workload.kind == Kind::Store,
             Which::Log => workload.kind == Kind::Log,
             Which::Lookups => matches!(workload.kind, Kind::Lookups | Kind::Growth),
+            Which::Replay => workload.kind == Kind::Replay,
         };
         if !wanted || only.is_some_and(|text| !workload.name.contains(text)) {
             continue;
@@ -200,6 +206,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Kind::Log => log::run(&workload, options)?,
             Kind::Lookups => lookups::run(&workload, options)?,
             Kind::Growth => growth::run(&workload, options)?,
+            Kind::Replay => replay::run(&workload, &corpus, options)?,
         };
         ran += 1;
         print!("{}", report.markdown());

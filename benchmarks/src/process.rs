@@ -84,7 +84,12 @@ impl Watch {
 
 /// Processor time of this process so far; Linux only.
 fn processor_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    processor_seconds_of("self")
+}
+
+/// Processor time of a process so far, by its number; Linux only.
+pub fn processor_seconds_of(process: &str) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name in the second field may hold spaces; what follows it may not.
     let after = stat.rsplit_once(") ")?.1;
     let mut fields = after.split(' ').skip(11);
@@ -96,7 +101,12 @@ fn processor_seconds() -> Option<f64> {
 
 /// The most memory that this process has held so far; Linux only.
 fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_memory_of("self")
+}
+
+/// The most memory that a process has held so far, by its number; Linux only.
+pub fn peak_memory_of(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }

@@ -23,6 +23,7 @@ use noctuary_storage::{Access, Archive, Location, Meter, Table, packets};
 
 use crate::Failure;
 use crate::ask::{self, How};
+use crate::consume;
 use crate::corpus::{self, Packet};
 use crate::process::{Sample, Watch, bytes_read, median};
 
@@ -100,6 +101,20 @@ pub enum Step {
         /// The archive.
         archive: PathBuf,
     },
+    /// Serves an archive until it is killed; says where.
+    Serve {
+        /// The archive.
+        archive: PathBuf,
+    },
+    /// Takes a replay from a server.
+    Consume {
+        /// Where it listens.
+        address: String,
+        /// What to ask for, JSON.
+        request: String,
+        /// So many at a time, each with all of it.
+        consumers: usize,
+    },
     /// Loads flat rows of past sources.
     Load {
         /// The archive.
@@ -141,6 +156,10 @@ pub fn run(step: &Step) -> Result<(), Failure> {
         Step::Gzip { sources } => repeat(1, sources, gzip)?,
         Step::ZstdLong { sources } => repeat(1, sources, zstd_long)?,
         Step::Nights { archive } => nights(archive)?,
+        Step::Serve { archive } => return serve(archive),
+        Step::Consume { address, request, consumers } => {
+            runtime()?.block_on(consume::consume(address, request, *consumers))?
+        }
         Step::Sha256 { runs, sources } => repeat(*runs, sources, |packets| {
             for packet in packets {
                 black_box(PacketHash::of(&[&packet.bytes]));
@@ -255,6 +274,13 @@ fn zstd_long(packets: &[Packet]) -> Result<Option<u64>, Failure> {
         encoder.write_all(&packet.bytes)?;
     }
     Ok(Some(encoder.finish()?.0))
+}
+
+/// Serves as the program does.
+fn serve(archive: &std::path::Path) -> Result<(), Failure> {
+    let words = ["noctuary", "serve", "--listen", "127.0.0.1:0", "--archive"].map(std::ffi::OsString::from);
+    noctuary::run_with(words.into_iter().chain([archive.as_os_str().to_owned()]));
+    Err(Failure("the server has ended".into()))
 }
 
 /// Every packet of an archive, night by night, as it would be replayed.

@@ -71,6 +71,8 @@ pub enum Kind {
     Lookups,
     /// The same of fewer rows and of more.
     Growth,
+    /// Nights sent again over Flight.
+    Replay,
 }
 
 /// Packets to measure with.
@@ -147,6 +149,9 @@ fn read(file: &Path) -> Result<Workload, Failure> {
     }
     if workload.kind == Kind::Get && matches!(workload.input, Input::Real { .. }) {
         return Err(Failure::at(file, "a workload of kind get needs simulated packets, whose ids are known"));
+    }
+    if workload.kind == Kind::Replay && !matches!(workload.input, Input::Simulated { .. }) {
+        return Err(Failure::at(file, "a workload of kind replay needs simulated packets, whose visits are known"));
     }
     let far = workload.far.iter().flat_map(|far| &far.questions);
     if let Some(name) = workload.must.keys().chain(far).find(|name| !questions::NAMES.contains(&name.as_str())) {

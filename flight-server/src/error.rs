@@ -14,6 +14,8 @@ pub enum Kind {
     Request,
     /// What was asked for does not exist.
     NotFound,
+    /// It was good once: ask anew.
+    Expired,
     /// Somebody else was faster: start again.
     Conflict,
     /// It needs more memory or time than it may have.

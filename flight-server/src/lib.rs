@@ -1,4 +1,4 @@
-//! Every door of Noctuary: the command line and Flight SQL.
+//! Every door of Noctuary: the command line and Arrow Flight.
 //!
 //! `noctuary help` is where to begin. This crate holds no astronomy and no storage: it reads what was asked, hands it to
 //! the crates below, and shows what they say, with one exit code or gRPC status for each kind of failure.
@@ -13,4 +13,4 @@ mod open;
 mod output;
 mod progress;
 
-pub use cli::run;
+pub use cli::{run, run_with};

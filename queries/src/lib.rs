@@ -1,4 +1,4 @@
-//! What people ask: functions of the sky, light curves, and a catalogue of documented SQL.
+//! What people ask: functions of the sky, light curves, replays of nights, and a catalogue of documented SQL.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -18,6 +18,7 @@ mod define;
 mod features;
 mod flux;
 pub mod lightcurve;
+pub mod replay;
 mod sky;
 mod time;
 

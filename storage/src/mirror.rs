@@ -69,7 +69,7 @@ async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, meter: &Meter)
     let mut report = MirrorReport { version: snapshot.version(), ..MirrorReport::default() };
 
     // What lies beside the files is small, and never changes.
-    for folder in [paths::SCHEMAS, paths::SURVEYS, paths::HEADERS] {
+    for folder in [paths::SCHEMAS, paths::SURVEYS, paths::HEADERS, paths::KEYS] {
         let there = sizes(to.store(), folder).await?;
         for (path, size) in sizes(from.store(), folder).await? {
             if there.get(&path) != Some(&size) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::{StreamExt, TryStreamExt, stream};
-use noctuary_packet::apart::Recipe;
+use noctuary_packet::apart::{Rebuild, Recipe};
 use noctuary_packet::container::{Header, put_block_prefix};
 use noctuary_packet::frame::Frame;
 use noctuary_packet::hash::PacketHash;
@@ -187,7 +187,7 @@ pub(crate) struct Packets {
     snapshot: Snapshot,
     parts: PartFiles,
     /// All parts of the file, where they are held in memory.
-    whole: Option<Parts>,
+    whole: Option<Arc<Parts>>,
 }
 
 impl Packets {
@@ -204,13 +204,35 @@ impl Packets {
         Ok(Self { archive, file, schema, snapshot: snapshot.clone(), parts, whole: None })
     }
 
-    /// The same for most of the file's packets: their parts are read once, where memory allows it. Parts that cannot
+    /// The same for many of the file's packets: their parts are read once, where memory allows it. Parts that cannot
     /// be read are found out with the packets that they are of.
     pub async fn whole(mut self) -> Self {
         if self.parts.are_small() {
-            self.whole = Parts::load(&self.archive, &self.schema, &self.parts, None).await.ok();
+            let load = async { Parts::load(&self.archive, &self.schema, &self.parts, None).await.map(Arc::new) };
+            self.whole = self.archive.matter().try_get_with(self.parts.name(), load).await.ok();
         }
         self
+    }
+
+    /// The packets of a batch of the file with nothing in the place of lists and images that are kept apart, which are
+    /// not read: the rest of each is as it was sent, and its bytes as a whole are not.
+    ///
+    /// # Errors
+    /// As [`Packets::decode`].
+    pub async fn decode_hollow(&self, batch: &RecordBatch) -> Result<Vec<Result<StoredPacket>>> {
+        let rows = rows(&self.archive, &self.file, &self.schema, batch).await?;
+        let hollow = |(packet, recipe): Row| match recipe {
+            None => Ok(packet),
+            Some(Err(why)) => {
+                Err(StorageError::damaged(format!("the packet of alert {} in {}: {why}", packet.alert, self.file.path)))
+            }
+            Some(Ok(filled)) => {
+                let mut rebuild = Rebuild::new(&packet.datum, packet.datum.len() + filled.recipe.holes.len());
+                filled.recipe.holes.iter().for_each(|hole| rebuild.nothing(hole.at as usize));
+                Ok(StoredPacket { datum: rebuild.finish(), ..packet })
+            }
+        };
+        Ok(rows.into_iter().map(hollow).collect())
     }
 
     fn purged_by(&self, version: u64) -> StorageError {
@@ -259,7 +281,7 @@ impl Packets {
                 Err(Lost::Damaged(why)) => Err(StorageError::damaged(why)),
                 Err(Lost::Purged(version)) => Err(self.purged_by(version)),
             };
-            let packet_whole = match (recipe, &self.whole, &some) {
+            let packet_whole = match (recipe, self.whole.as_deref(), &some) {
                 (Err(why), _, _) => Err(why),
                 (Ok(recipe), Some(parts), _) | (Ok(recipe), None, Some(Ok(parts))) => fill(parts, recipe),
                 // Something of one of them cannot be read; which of them it is, is found out one by one.

@@ -1,6 +1,8 @@
 //! Records and pieces of a group, from which its packets are put together again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray, LargeBinaryArray, ListArray, RecordBatch};
 use arrow::compute::concat_batches;
@@ -8,6 +10,7 @@ use arrow::datatypes::{Float32Type, Float64Type};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::try_join_all;
+use moka::future::Cache;
 use noctuary_packet::apart::{Fill, Packing, Rebuild, Recipe, RecordEncoder, RecordKind, Runs, gzip};
 use noctuary_packet::frame::MAX_PACKET_BYTES;
 use noctuary_packet::schema::{NodeId, Schema};
@@ -23,8 +26,17 @@ use crate::rows::RowMap;
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, IdType, IdTypes, Table, list_record, record_keys, table_of};
 
-/// Parts of a group up to so many bytes, as files, are held as a whole where most packets of the group are wanted.
-const WHOLE_BYTES: u64 = 256 << 20;
+/// Parts of a group up to so many bytes, as files, are held as a whole where many packets of the group are wanted; in
+/// memory they take two to three times as much.
+const WHOLE_BYTES: u64 = 64 << 20;
+/// How long parts of whole files stay in memory when nobody asks for them any more.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Parts of whole files, by [`PartFiles::name`].
+pub(crate) fn cache(bytes: u64) -> Cache<String, Arc<Parts>> {
+    let weigh = |_: &String, parts: &Arc<Parts>| u32::try_from(parts.bytes).unwrap_or(u32::MAX);
+    Cache::builder().max_capacity(bytes).weigher(weigh).time_to_idle(IDLE).build()
+}
 
 /// The files that hold the parts of a group of packets.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +112,17 @@ impl PartFiles {
         futures::future::join_all(self.files().map(|file| archive.rows(file))).await;
     }
 
+    /// What tells these from others: files never change, but images are given up.
+    pub fn name(&self) -> String {
+        let pieces = self.cutouts.iter().map(|pieces| match pieces {
+            PieceFile::There(file) => file.path.clone(),
+            PieceFile::Missing => "-".to_owned(),
+            PieceFile::Purged(version) => version.to_string(),
+        });
+        let records = [&self.history, &self.forced].map(|list| list.as_ref().map_or("", |(file, _)| &file.path));
+        records.into_iter().map(str::to_owned).chain(pieces).collect::<Vec<_>>().join(" ")
+    }
+
     /// True if all that they hold can be held in memory.
     pub fn are_small(&self) -> bool {
         self.files().map(|file| file.bytes).sum::<u64>() <= WHOLE_BYTES
@@ -109,6 +132,8 @@ impl PartFiles {
 /// Records and pieces in memory: all of a group, or those that some recipes name.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
+    /// Memory that they take, about.
+    bytes: usize,
     history: Option<(RecordEncoder, RowMap)>,
     forced: Option<(RecordEncoder, RowMap)>,
     /// By the number of their group.
@@ -143,12 +168,16 @@ impl Parts {
         files: &PartFiles,
         recipes: Option<&[&Filled]>,
     ) -> Result<Self> {
+        let bytes = AtomicUsize::new(0);
+        let count = |batch: &RecordBatch| bytes.fetch_add(batch.get_array_memory_size(), Ordering::Relaxed);
         let records = async |file: Option<&(Arc<DataFile>, NodeId)>, kind| {
             let Some((file, node)) = file else { return Ok(None) };
             let rows = wanted(recipes, |filled, into| filled.recipe.records(kind).for_each(into));
             let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(None) };
+            count(&batch);
             Ok::<_, StorageError>(Some((RecordEncoder::new(schema, *node, &batch)?, rows)))
         };
+        let count = &count;
         let pieces = files.cutouts.iter().enumerate().map(|(number, file)| async move {
             let file = match file {
                 PieceFile::There(file) => file,
@@ -161,6 +190,7 @@ impl Parts {
                 }
             });
             let Some((batch, rows)) = read_beside(archive, file, rows).await? else { return Ok(Images::Missing) };
+            count(&batch);
             let pieces = Pieces::of(&batch).ok_or_else(|| not_pieces(&file.path))?;
             Ok(Images::There(Box::new(pieces), rows))
         });
@@ -169,7 +199,7 @@ impl Parts {
             records(files.forced.as_ref(), RecordKind::Forced),
             try_join_all(pieces)
         )?;
-        Ok(Self { history, forced, pieces })
+        Ok(Self { bytes: bytes.load(Ordering::Relaxed), history, forced, pieces })
     }
 
     /// The same from files in memory that have not been put yet.
@@ -195,6 +225,7 @@ impl Parts {
             Ok::<_, StorageError>(Images::There(Box::new(pieces), rows))
         });
         Ok(Self {
+            bytes: 0,
             history: records(history, RecordKind::History)?,
             forced: records(forced, RecordKind::Forced)?,
             pieces: vec![pieces.transpose()?.unwrap_or(Images::Missing)],
@@ -390,12 +421,14 @@ async fn read_beside(
         return Ok(None);
     }
     let (archive, file) = (archive.clone(), Arc::clone(file));
-    let reading = tokio::spawn(async move {
+    let mut reading = tokio::task::JoinSet::new();
+    reading.spawn(async move {
         let batch = read(&archive, &file, rows.as_ref()).await?;
         let rows = rows.unwrap_or_else(|| RowMap::all(batch.num_rows()));
         Ok(Some((batch, rows)))
     });
-    reading.await?
+    // Whoever stops waiting takes the reading along.
+    reading.join_next().await.unwrap_or(Ok(Ok(None)))?
 }
 
 async fn read(archive: &Archive, file: &DataFile, rows: Option<&RowMap>) -> Result<RecordBatch> {

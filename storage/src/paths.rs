@@ -17,6 +17,9 @@ pub const HEADERS: &str = "_headers";
 /// Folder of indices, which are made anew where they are missing.
 pub const INDEX: &str = "_index";
 
+/// Folder of keys with which servers of the archive sign what they hand out.
+pub const KEYS: &str = "_keys";
+
 /// Digits of a version in a name, so that names sort as versions do.
 const DIGITS: usize = 12;
 
@@ -71,6 +74,12 @@ pub fn data(table: Table, survey: Option<&str>, group: &str, record: Option<&str
         Some(record) => Path::from(format!("{folder}/{group}-{record}.parquet")),
         None => Path::from(format!("{folder}/{group}.parquet")),
     }
+}
+
+/// `_keys/tickets`: 32 random bytes.
+#[must_use]
+pub fn ticket_key() -> Path {
+    Path::from(format!("{KEYS}/tickets"))
 }
 
 /// A name that no other run of anything has: twelve hexadecimal digits.

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use noctuary_storage::Access;
 
 use super::{
-    ask, compact, cutout, delta, demo, get, ingest, ledger, load, mirror, nights, purge, quarantine, schema, serve,
-    simulate, sql, stats, survey, vacuum, verify, versions,
+    ask, compact, cutout, delta, demo, get, ingest, ledger, load, mirror, nights, purge, quarantine, replay, schema,
+    serve, simulate, sql, stats, survey, vacuum, verify, versions,
 };
 use crate::bytesize::ByteSize;
 use crate::config::Given;
@@ -89,6 +89,7 @@ pub enum Command {
     Ask(ask::AskArgs),
     Get(get::GetArgs),
     Cutout(cutout::CutoutArgs),
+    Replay(Box<replay::ReplayArgs>),
     Nights(nights::NightsArgs),
     Ledger(ledger::LedgerArgs),
     Quarantine(quarantine::QuarantineArgs),
@@ -112,7 +113,7 @@ impl Command {
     /// change the archive.
     pub fn heeds_rights(&self) -> bool {
         match self {
-            Self::Sql(_) | Self::Ask(_) | Self::Get(_) | Self::Cutout(_) | Self::Serve(_) => true,
+            Self::Sql(_) | Self::Ask(_) | Self::Get(_) | Self::Cutout(_) | Self::Replay(_) | Self::Serve(_) => true,
             Self::Schema(args) => {
                 matches!(args.command, schema::SchemaCommand::Show { .. } | schema::SchemaCommand::Diff { .. })
             }

@@ -16,6 +16,7 @@ mod nights;
 mod purge;
 mod quarantine;
 mod repl;
+mod replay;
 mod schema;
 mod serve;
 mod simulate;
@@ -26,6 +27,7 @@ mod vacuum;
 mod verify;
 mod versions;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,7 +48,12 @@ const STACK_BYTES: usize = 32 << 20;
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    run_with(std::env::args_os())
+}
+
+/// Does what a command line says, whose first word is the name of the program.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version come this way too. Nothing can be done if nobody reads it.
@@ -90,6 +97,7 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
     let result = match command {
         // Serving has two runtimes, and makes the second itself.
         Command::Serve(args) => serve::run(&runtime, &config, args),
+        Command::Replay(args) if args.live => replay::run_live(&runtime, &config, args),
         other => runtime.block_on(dispatch(other, &config)),
     };
     // Work that was given up is not waited for.
@@ -107,6 +115,7 @@ async fn dispatch(command: &Command, config: &Config) -> Result<ExitCode> {
         Command::Ask(args) => ask::run(config, args).await,
         Command::Get(args) => get::run(config, args).await,
         Command::Cutout(args) => cutout::run(config, args).await,
+        Command::Replay(args) => replay::run(config, args).await,
         Command::Nights(args) => nights::run(config, args).await,
         Command::Ledger(args) => ledger::run(config, args).await,
         Command::Quarantine(args) => quarantine::run(config, args).await,

@@ -82,7 +82,7 @@ pub fn run(network: &Runtime, config: &Config, args: &ServeArgs) -> Result<ExitC
 }
 
 /// Ready at SIGTERM or Ctrl-C. SIGTERM is heeded from the call on, before anyone waits.
-fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static> {
+pub fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     Ok(async move {

@@ -1,10 +1,12 @@
-//! Arrow Flight SQL: the door for programs.
+//! Arrow Flight: the door for programs. Replays have calls of their own (`replay/`); all else is Flight SQL.
 //!
 //! The server keeps no state for its clients. A ticket says what to ask of which version, a prepared statement is a
 //! handle that says the same, and closing either is free. Queries run on a runtime of their own, so that a heavy one
 //! does not keep others from being answered.
 
+mod front;
 mod metadata;
+mod replay;
 mod run;
 mod service;
 mod statement;
@@ -20,7 +22,10 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+pub use replay::until;
 pub use service::Door;
+
+use front::Front;
 
 use crate::error::{Failure, Kind, Result};
 
@@ -57,11 +62,14 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let (told, stopping) = tokio::sync::oneshot::channel::<()>();
+    let stage = door.stage.clone();
     let signal = async move {
         shutdown.await;
+        // Replays may go on for a night, and can be resumed.
+        stage.stop();
         let _ = told.send(());
     };
-    let service = FlightServiceServer::new(door).max_decoding_message_size(MAX_REQUEST);
+    let service = FlightServiceServer::new(Front(door)).max_decoding_message_size(MAX_REQUEST);
     // Answers of a few bytes would wait for the client's acknowledgement of what went before, for 40 ms.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, signal);

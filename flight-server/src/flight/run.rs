@@ -1,29 +1,37 @@
 //! Running a question on the runtime of queries, its rows handed over as they come.
 
-use datafusion::physical_plan::SendableRecordBatchStream;
+use std::pin::pin;
+
 use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use arrow::record_batch::RecordBatch;
-
 use crate::error::{Failure, Result};
 
 /// Batches that wait for a slow client.
-const AHEAD: usize = 2;
+pub const AHEAD: usize = 2;
 
 /// What comes over: rows, and at last that there are no more. Without that, the end of the channel is a failure.
-enum Handed {
-    Rows(RecordBatch),
+enum Handed<T> {
+    Rows(T),
     Failed(Failure),
     Done,
 }
 
-/// Computes the rows of a stream on another runtime. Dropping the result stops the query.
-pub fn on(queries: &Handle, rows: SendableRecordBatchStream) -> impl Stream<Item = Result<RecordBatch>> + Send + use<> {
-    let (send, receive) = mpsc::channel(AHEAD);
+/// Computes the rows of a stream on another runtime, so many batches ahead of whoever takes them. Dropping the result
+/// stops the query.
+pub fn on<T, E>(
+    queries: &Handle,
+    rows: impl Stream<Item = std::result::Result<T, E>> + Send + 'static,
+    ahead: usize,
+) -> impl Stream<Item = Result<T>> + Send + use<T, E>
+where
+    T: Send + 'static,
+    E: Into<Failure> + Send + 'static,
+{
+    let (send, receive) = mpsc::channel(ahead);
     queries.spawn(async move {
-        let mut rows = rows;
+        let mut rows = pin!(rows);
         loop {
             // A client that has gone is noticed while the next rows are being computed.
             let next = tokio::select! {
@@ -40,7 +48,7 @@ pub fn on(queries: &Handle, rows: SendableRecordBatchStream) -> impl Stream<Item
             }
         }
     });
-    futures::stream::unfold(Some(receive), |receive| async move {
+    futures::stream::unfold(Some(receive), |receive: Option<mpsc::Receiver<Handed<T>>>| async move {
         let mut receive = receive?;
         match receive.recv().await {
             Some(Handed::Rows(batch)) => Some((Ok(batch), Some(receive))),

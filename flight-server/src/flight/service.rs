@@ -19,12 +19,14 @@ use arrow_flight::sql::{
 use arrow_flight::{Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket};
 use futures::{Stream, TryStreamExt};
 use noctuary_engine::{Engine, Session};
+use noctuary_queries::replay::{Plan, Request as Replay};
 use noctuary_storage::{Access, AsOf};
 use prost::Message;
 use tokio::runtime::Handle;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::replay::Stage;
 use super::statement::{Statement, parameter_schema};
 use super::{metadata, run, wire};
 use crate::error::{Failure, Result};
@@ -35,12 +37,13 @@ use crate::open;
 pub struct Door {
     engine: Arc<Engine>,
     access: Access,
-    queries: Handle,
+    pub(super) queries: Handle,
     info: Arc<SqlInfoData>,
+    pub(super) stage: Stage,
 }
 
-type DoGet = Result<Response<<Door as FlightService>::DoGetStream>, Status>;
-type Info = Result<Response<FlightInfo>, Status>;
+pub(super) type DoGet = Result<Response<<Door as FlightService>::DoGetStream>, Status>;
+pub(super) type Info = Result<Response<FlightInfo>, Status>;
 
 impl Door {
     /// A door to an engine for everyone who may see what `access` allows.
@@ -48,7 +51,18 @@ impl Door {
     /// # Errors
     /// Never in practice; what the server says of itself is put in columns here.
     pub fn new(engine: Engine, access: Access, queries: Handle) -> Result<Self> {
-        Ok(Self { engine: Arc::new(engine), access, queries, info: Arc::new(metadata::sql_info()?) })
+        let engine = Arc::new(engine);
+        let stage = Stage::new(Arc::clone(&engine), access.clone());
+        Ok(Self { engine, access, queries, info: Arc::new(metadata::sql_info()?), stage })
+    }
+
+    /// The same, with a replay that goes on now, for all who ask for it.
+    ///
+    /// # Errors
+    /// As [`Replays::plan`](noctuary_queries::replay::Replays::plan).
+    pub async fn with_live(mut self, request: &Replay) -> Result<(Self, Arc<Plan>)> {
+        let plan = self.stage.begin(request).await?;
+        Ok((self, plan))
     }
 
     /// Does something with a session, on the runtime of queries.
@@ -90,7 +104,7 @@ impl Door {
                 Ok((schema, planned.execute().await?))
             })
             .await?;
-        Ok(Response::new(wire::messages(schema, run::on(&self.queries, rows))))
+        Ok(Response::new(wire::messages(schema, run::on(&self.queries, rows, run::AHEAD))))
     }
 }
 

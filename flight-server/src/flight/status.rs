@@ -9,6 +9,7 @@ impl From<Failure> for Status {
         let code = match failure.kind {
             Kind::Request => Code::InvalidArgument,
             Kind::NotFound => Code::NotFound,
+            Kind::Expired => Code::Unauthenticated,
             Kind::Conflict => Code::Aborted,
             Kind::Exhausted => Code::ResourceExhausted,
             Kind::Unavailable => Code::Unavailable,

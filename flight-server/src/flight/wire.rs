@@ -54,7 +54,8 @@ fn data_type(of: &DataType) -> DataType {
     }
 }
 
-fn convert(batch: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch> {
+/// Rows as they travel.
+pub fn convert(batch: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch> {
     let columns = batch
         .columns()
         .iter()
@@ -72,7 +73,7 @@ fn convert(batch: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch> {
 }
 
 /// Cuts rows so that each piece is small even where rows differ much in size: the encoder goes by the mean.
-fn cut(batch: RecordBatch) -> Vec<RecordBatch> {
+pub fn cut(batch: RecordBatch) -> Vec<RecordBatch> {
     let mut open = vec![batch];
     let mut pieces = Vec::new();
     while let Some(batch) = open.pop() {

@@ -9,6 +9,7 @@ mod keep;
 mod killed;
 mod parts;
 mod purge;
+mod replay;
 mod rights;
 mod serve;
 mod simulate;

@@ -13,6 +13,7 @@ mod lightcurve;
 mod lists;
 mod lookups;
 mod plain;
+mod replay;
 mod science;
 #[path = "../../../storage/packet/tests/packet/sent.rs"]
 #[allow(dead_code, reason = "the reader of real packets is shared with the tests of packets")]

@@ -30,6 +30,7 @@ pub mod id;
 pub mod json;
 pub mod reason;
 pub mod schema;
+pub mod slim;
 pub mod survey;
 pub mod time;
 pub mod walk;

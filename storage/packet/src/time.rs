@@ -21,6 +21,12 @@ const LEAP_SECONDS: [(f64, f64); 6] =
 pub struct MjdTai(pub f64);
 
 impl MjdTai {
+    /// From seconds since 1970-01-01 in UTC, leap seconds not counted.
+    #[must_use]
+    pub fn from_unix(seconds: f64) -> Self {
+        Self::from_utc(MJD_OF_UNIX_EPOCH + seconds / SECONDS_PER_DAY)
+    }
+
     /// From a modified Julian date in UTC.
     #[must_use]
     pub fn from_utc(mjd_utc: f64) -> Self {

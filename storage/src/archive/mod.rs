@@ -20,6 +20,7 @@ use crate::error::{ErrorKind, Result, StorageError};
 use crate::footers::{Footers, ParquetFile, columns};
 use crate::location::Location;
 use crate::log::{DataFile, Entry, Log, SchemaRecord, SurveyRecord};
+use crate::parts::{self, Parts};
 use crate::paths;
 use crate::snapshot::Snapshot;
 use crate::state::State;
@@ -34,6 +35,8 @@ const INDEX_BYTES: u64 = 256 << 20;
 const HEADERS: u64 = 256;
 /// Files of which it is remembered how much of them some version shows.
 const PARTS: u64 = 4_096;
+/// Memory for what the packets of whole files are made of, while nights are replayed.
+const MATTER_BYTES: u64 = 192 << 20;
 
 /// An open archive. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
@@ -47,6 +50,7 @@ pub struct Archive {
     newest: Arc<Mutex<Option<Snapshot>>>,
     published: delta::Memory,
     indices: index::Indices,
+    matter: Cache<String, Arc<Parts>>,
 }
 
 /// How a commit ended.
@@ -117,6 +121,7 @@ impl Archive {
             newest: Arc::default(),
             published: Arc::default(),
             indices: index::indices(INDEX_BYTES),
+            matter: parts::cache(MATTER_BYTES),
         }
     }
 
@@ -146,6 +151,11 @@ impl Archive {
     /// The indices that are kept in memory.
     pub(crate) fn indices(&self) -> &index::Indices {
         &self.indices
+    }
+
+    /// Parts of whole files that are kept in memory.
+    pub(crate) fn matter(&self) -> &Cache<String, Arc<Parts>> {
+        &self.matter
     }
 
     /// A reader of one of the archive's Parquet files.

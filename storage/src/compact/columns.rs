@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, FieldRef, Schema};
 use crate::error::Result;
 
 /// The columns of a batch that is to become another.
-pub(super) struct Columns {
+pub(crate) struct Columns {
     fields: Vec<FieldRef>,
     columns: Vec<ArrayRef>,
 }

@@ -9,7 +9,6 @@
 
 mod columns;
 mod input;
-mod lanes;
 mod mend;
 mod merge;
 #[cfg(test)]
@@ -29,6 +28,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use columns::Columns;
 pub use mend::Mend;
 pub(crate) use output::Output;
 pub(crate) use pieces::rows_at_a_time as pieces_at_a_time;

@@ -8,13 +8,13 @@ use noctuary_packet::apart::{Fill, Recipe, RecordKind, Runs};
 
 use super::columns::Columns;
 use super::input::{Input, Row};
-use super::lanes::{Lanes, Place};
 use super::output::Output;
 use super::records::{Moved, NOWHERE};
 use super::stats::AlertStats;
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::ingest::runs;
+use crate::lanes::{Lanes, Place};
 use crate::log::{DataFile, FileStats};
 use crate::tables::{COMMIT, PIECES, runs_column};
 

@@ -241,7 +241,7 @@ impl KeyReader {
             dec,
             time,
             night,
-            visit: keys.visit,
+            visit: keys.visit.map(|number| self.survey.exposure.visit_of(number)),
             detector: keys.detector,
             rights: keys.rights.unwrap_or_else(|| self.rights_unstated()),
             flags,

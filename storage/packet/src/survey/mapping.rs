@@ -1,6 +1,7 @@
 //! The mapping file of a survey.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +137,9 @@ pub struct Exposure {
     /// A number for the exposure.
     #[serde(default)]
     pub visit: Vec<String>,
+    /// The number of the exposure is that of the field divided by this: some surveys append digits for the detector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit_divisor: Option<NonZeroU32>,
     /// A number for the detector or readout channel.
     #[serde(default)]
     pub detector: Vec<String>,
@@ -223,6 +227,13 @@ impl Time {
             TimeScale::Tai => MjdTai(mjd),
             TimeScale::Utc => MjdTai::from_utc(mjd),
         }
+    }
+}
+
+impl Exposure {
+    /// The number of the exposure, by what its field says.
+    pub(super) fn visit_of(&self, number: i64) -> i64 {
+        self.visit_divisor.map_or(number, |divisor| number.div_euclid(divisor.get().into()))
     }
 }
 

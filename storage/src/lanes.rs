@@ -8,19 +8,22 @@ use arrow::datatypes::DataType;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
-use super::columns::Columns;
 use crate::archive::Archive;
+use crate::compact::Columns;
 use crate::error::{Result, StorageError};
 use crate::footers::batches;
 use crate::log::DataFile;
 use crate::rows::RowMap;
 use crate::tables::{COMMIT, PIECES, Table};
 
+/// Memory for the rows of a file that are read ahead.
+const BATCH_BYTES: u64 = 16 << 20;
+
 /// A row, by the number of its file and its own.
-pub(super) type Place = (u32, u32);
+pub(crate) type Place = (u32, u32);
 
 /// Rows of files, read in the order in which they are asked for.
-pub(super) struct Lanes {
+pub(crate) struct Lanes {
     archive: Archive,
     files: Vec<Arc<DataFile>>,
     /// Rows that will be asked for, by file; taken when its first one is.
@@ -38,6 +41,13 @@ fn alike(batch: &RecordBatch, table: Table) -> Result<RecordBatch> {
         columns.put(PIECES, numbers.unwrap_or_else(|| new_null_array(&DataType::Int32, batch.num_rows())));
     }
     columns.batch()
+}
+
+/// Rows of a batch that are held in memory while their file is read: some megabytes, should they take four times the
+/// room that they take as a file.
+fn fitting(file: &DataFile) -> usize {
+    let row = (file.bytes * 4 / file.rows.max(1)).max(1);
+    usize::try_from(BATCH_BYTES / row).unwrap_or(usize::MAX).max(1)
 }
 
 /// One file.
@@ -89,7 +99,7 @@ impl Lanes {
         }
         let mut parts = Vec::with_capacity(counts.len());
         for (file, count) in counts {
-            parts.push(self.take(file as usize, count).await?);
+            parts.push(alike(&self.take(file as usize, count).await?, self.files[file as usize].table)?);
         }
         if let [one] = parts.as_slice() {
             return Ok(one.clone());
@@ -98,7 +108,11 @@ impl Lanes {
         Ok(interleave_record_batch(&parts, &picked)?)
     }
 
-    async fn take(&mut self, number: usize, count: usize) -> Result<RecordBatch> {
+    /// The next rows of one file, with the columns that it has.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are not there.
+    pub async fn take(&mut self, number: usize, count: usize) -> Result<RecordBatch> {
         let file = &self.files[number];
         let short = || StorageError::damaged(format!("{} has fewer rows than it had", file.path));
         if self.open[number].is_none() {
@@ -107,7 +121,8 @@ impl Lanes {
             let map = RowMap::of(rows.into_iter().map(|row| row..row + 1).collect());
             let selection = map.selection(usize::try_from(file.rows).unwrap_or(usize::MAX)).ok_or_else(short)?;
             let builder = self.archive.rows(file).await?;
-            let builder = builder.with_batch_size(self.batch_rows).with_row_selection(selection);
+            let batch_rows = self.batch_rows.min(fitting(file));
+            let builder = builder.with_batch_size(batch_rows).with_row_selection(selection);
             self.open[number] = Some(Lane { rows: batches(file, builder)?, ready: None, left });
         }
         let Some(lane) = &mut self.open[number] else { return Err(short()) };
@@ -116,7 +131,7 @@ impl Lanes {
         while missing > 0 {
             let batch = match lane.ready.take() {
                 Some(batch) => batch,
-                None => alike(&lane.rows.try_next().await?.ok_or_else(short)?, file.table)?,
+                None => lane.rows.try_next().await?.ok_or_else(short)?,
             };
             let taken = missing.min(batch.num_rows());
             parts.push(batch.slice(0, taken));
