@@ -13,7 +13,7 @@ else `grpc://127.0.0.1:50051`.
 """
 
 from noctuary._flight import DEFAULT_SERVER
-from noctuary._replay import Alerts, Info, LostPacket, Packet, Packets, Replay, Tables, packets, replay, resume, tables
+from noctuary._replay import Alerts, Info, LostPacket, Packet, Packets, Replay, Tables, live, packets, replay, resume, tables
 from noctuary._request import box, circle, moc, polygon
 from noctuary._sql import sql
 
@@ -28,6 +28,7 @@ __all__ = [
     "Tables",
     "box",
     "circle",
+    "live",
     "moc",
     "packets",
     "polygon",

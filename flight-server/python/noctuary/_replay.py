@@ -10,7 +10,7 @@ import pyarrow.flight as flight
 
 from noctuary import _flight
 from noctuary._avro import Decoder
-from noctuary._request import encode
+from noctuary._request import command
 
 # Seconds without anything new after which a broken connection is given up.
 PATIENCE = 300.0
@@ -48,9 +48,10 @@ class Info:
 class Packet:
     """A packet as it was transmitted.
 
-    `data` is its bytes, frame included, or None if it is lost, and then `lost` says why. `frame` is `confluent`,
-    `container` or `bare`; `fingerprint` that of its writer schema, `schema` its name and version; `sha256` 32 bytes.
-    `night`, `visit`, `detector`, `commit` and `seq` are its place in the order of a replay.
+    `data` is its bytes, frame included. `frame` is `confluent`, `container` or `bare`; `fingerprint` that of its writer
+    schema, `schema` its name and version; `sha256` 32 bytes; `rights` the label of who may see it. `night`, `visit`,
+    `detector`, `commit` and `seq` are its place in the order of a replay. If the packet is lost, `lost` says why, and what
+    is known of its bytes is None.
     """
 
     data: bytes | None
@@ -63,17 +64,17 @@ class Packet:
     commit: int
     seq: int
     mjd_tai: float
-    rights: str
-    schema: str
-    fingerprint: str
-    frame: str
-    sha256: bytes
+    rights: str | None
+    schema: str | None
+    fingerprint: str | None
+    frame: str | None
+    sha256: bytes | None
     lost: str | None
 
     @classmethod
     def _of(cls, row):
-        names = {"data": "packet", "lost": "lost"}
-        return cls(**{f.name: row[names.get(f.name, "_" + f.name)] for f in dataclasses.fields(cls)})
+        columns = {"data": "packet", "lost": "lost"}
+        return cls(**{f.name: row[columns.get(f.name, "_" + f.name)] for f in dataclasses.fields(cls)})
 
 
 class Replay:
@@ -180,6 +181,9 @@ class Replay:
             if received is not None:
                 batch, said = received
                 self.late = said.get("late")
+                if said.get("purged"):
+                    # From the caller's place: behind `__next__` and `_rows`.
+                    warnings.warn(f"{said['purged']} packets were purged since the replay began", LostPacket, stacklevel=4)
                 return batch, said["position"]
             self._stream = None
             self._chunks.popleft()
@@ -273,6 +277,14 @@ def tables(*, shape="alerts", server=None, patience=PATIENCE, **what):
     return _begin(Tables, shape, server, patience, what)
 
 
+def live(*, server=None, patience=PATIENCE):
+    """The alerts of the night that `noctuary replay --live` sends there, each when it is due: one stream for all who ask.
+
+    Whoever comes late gets at once what was due by then.
+    """
+    return _ask(Alerts, _flight.address(server), patience, command("live", {}))
+
+
 def resume(state, *, server=None, patience=None):
     """A replay that goes on where its `state()` says, with another server if there is one."""
     state = json.loads(state)
@@ -285,9 +297,12 @@ def resume(state, *, server=None, patience=None):
 
 
 def _begin(kind, shape, server, patience, what):
-    server = _flight.address(server)
     request = {"shape": shape, **{"from" if key == "from_" else key: value for key, value in what.items()}}
-    descriptor = flight.FlightDescriptor.for_command(encode(request))
+    return _ask(kind, _flight.address(server), patience, command("replay", request))
+
+
+def _ask(kind, server, patience, command):
+    descriptor = flight.FlightDescriptor.for_command(command)
 
     def ask():
         with _flight.connect(server) as client:
@@ -297,6 +312,6 @@ def _begin(kind, shape, server, patience, what):
     said = json.loads(answer.app_metadata)
     info = Info(**{field.name: said[field.name] for field in dataclasses.fields(Info)})
     if info.note:
-        warnings.warn(info.note, stacklevel=3)
+        warnings.warn(info.note, stacklevel=4)
     chunks = [(end.ticket.ticket.decode(), json.loads(end.app_metadata)["packets"]) for end in answer.endpoints]
     return kind(info, chunks, server, patience)

@@ -25,10 +25,10 @@ def moc(text):
     return {"moc": str(text)}
 
 
-def encode(request):
-    """The bytes of a request. What is None is left to the server, which knows the defaults and refuses what is wrong."""
+def command(name, request):
+    """The bytes of a command. What is None is left to the server, which knows the defaults and refuses what is wrong."""
     given = {key: _plain(value) for key, value in request.items() if value is not None}
-    return json.dumps({"replay": given}, default=operator.index).encode()
+    return json.dumps({name: given}, default=operator.index).encode()
 
 
 def _plain(value):
