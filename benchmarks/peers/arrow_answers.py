@@ -7,6 +7,9 @@ import time
 import pyarrow
 import pyarrow.compute
 
+# The file of a list that is matched with the sources.
+POSITIONS = "positions.parquet"
+
 
 def answer(table):
     """Rows, the sum of all whole numbers, and that of all others: what tells one answer from another."""

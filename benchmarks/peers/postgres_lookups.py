@@ -5,8 +5,8 @@ usage: postgres_lookups.py serve
        postgres_lookups.py ask SOCKET QUESTIONS answers|warm
 
 `serve` makes an empty server in a temporary folder, writes the folder of its socket as one line, and takes both away
-when its standard input ends; without PostgreSQL it says so and fails. `load` appends Parquet files to `lsst.sources`
-and brings indexes and statistics up to date. `ask` writes what `duckdb_lookups.py` does.
+when its standard input ends; without PostgreSQL it says so and fails. `load` appends Parquet files to `lsst.sources`,
+or to `mine` if they are called positions.parquet, and brings indexes and statistics up to date. `ask` writes what `duckdb_lookups.py` does.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import time
 
 import adbc_driver_postgresql.dbapi
 import pyarrow.parquet
-from arrow_answers import ask_all
+from arrow_answers import POSITIONS, ask_all
 
 PACKAGES = ["postgresql-15", "postgresql-15-q3c"]
 PROGRAMS = pathlib.Path("/usr/lib/postgresql/15/bin")
@@ -54,11 +54,20 @@ CREATE FUNCTION cone(ra double precision, "dec" double precision, ra0 double pre
     AS 'SELECT q3c_radial_query(ra, "dec", ra0, dec0, radius)'
 """
 
+# As the manual of Q3C has a nearest neighbour, with the small table outside.
+CROSSMATCH = """
+CREATE FUNCTION crossmatch("of" text, among text, radius double precision, matches text)
+    RETURNS TABLE (id bigint, diasourceid bigint) LANGUAGE sql STABLE AS
+    'SELECT m.id, s.diasourceid FROM mine AS m CROSS JOIN LATERAL (
+        SELECT diasourceid FROM lsst.sources AS s WHERE q3c_join(m.ra, m."dec", s.ra, s."dec", radius)
+        ORDER BY q3c_dist(m.ra, m."dec", s.ra, s."dec") LIMIT 1) AS s'
+"""
+
 INDEXES = [
     "CREATE INDEX IF NOT EXISTS by_object ON lsst.sources (diaobjectid, midpointmjdtai)",
     "CREATE INDEX IF NOT EXISTS by_place ON lsst.sources (q3c_ang2ipix(ra, \"dec\"))",
     "CREATE INDEX IF NOT EXISTS by_time ON lsst.sources (midpointmjdtai)",
-    "VACUUM ANALYZE lsst.sources",
+    "VACUUM ANALYZE",
 ]
 
 
@@ -139,18 +148,27 @@ def execute(connection, sql):
 
 def load(socket, *files):
     with connected(socket) as connection:
-        for file in files:
-            parquet = pyarrow.parquet.ParquetFile(file)
-            schema = parquet.schema_arrow
-            columns = [f'"{field.name.lower()}" {TYPES.get(str(field.type), "text")}' for field in schema]
-            execute(connection, f"CREATE TABLE IF NOT EXISTS lsst.sources ({', '.join(columns)})")
-            lower = pyarrow.schema([field.with_name(field.name.lower()) for field in schema])
-            batches = (batch.rename_columns(lower.names) for batch in parquet.iter_batches(65_536))
-            reader = pyarrow.RecordBatchReader.from_batches(lower, batches)
-            with connection.cursor() as cursor:
-                cursor.adbc_ingest("sources", reader, mode="append", db_schema_name="lsst")
+        # Files of sources first: what is made of a list needs their table.
+        for file in sorted(files, key=lambda file: pathlib.Path(file).name == POSITIONS):
+            if pathlib.Path(file).name == POSITIONS:
+                append(connection, file, "public", "mine")
+                execute(connection, CROSSMATCH)
+            else:
+                append(connection, file, "lsst", "sources")
         for sql in INDEXES:
             execute(connection, sql)
+
+
+def append(connection, file, schema, table):
+    parquet = pyarrow.parquet.ParquetFile(file)
+    fields = parquet.schema_arrow
+    columns = [f'"{field.name.lower()}" {TYPES.get(str(field.type), "text")}' for field in fields]
+    execute(connection, f"CREATE TABLE IF NOT EXISTS {schema}.{table} ({', '.join(columns)})")
+    lower = pyarrow.schema([field.with_name(field.name.lower()) for field in fields])
+    batches = (batch.rename_columns(lower.names) for batch in parquet.iter_batches(65_536))
+    reader = pyarrow.RecordBatchReader.from_batches(lower, batches)
+    with connection.cursor() as cursor:
+        cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
 
 
 def asked(connection, sql):

@@ -240,6 +240,27 @@ def test_a_pace_is_kept(address):
     assert clock == pytest.approx(sky / 3_000, abs=0.5) and clock > 0.5
 
 
+def test_a_live_night_is_for_all_who_ask(program, archive, address):
+    night = noctuary.sql(NIGHT, server=address)["_night"][0].as_py().isoformat()
+    expected = seen(noctuary.packets(server=address, nights=night))
+    options = ["--live", "--night", night, "--pace", "3000", "--listen", "127.0.0.1:0", "--archive", archive]
+    server = subprocess.Popen([program, "replay", *options], stdout=subprocess.PIPE, text=True)
+    try:
+        line = server.stdout.readline()
+        assert line.startswith("listening on "), line
+        there = line.removeprefix("listening on ").strip()
+
+        def consume(_):
+            replay = noctuary.live(server=there)
+            return [(alert["diaSourceId"], replay.packet.sha256) for alert in replay]
+
+        with concurrent.futures.ThreadPoolExecutor(3) as consumers:
+            assert list(consumers.map(consume, range(3))) == [expected] * 3
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=60)
+
+
 @pytest.fixture(scope="module")
 def real_address(program, tmp_path_factory):
     """A server of all real packets, broken ones not among them."""
