@@ -2,19 +2,15 @@
 
 usage: duckdb_lookups.py QUESTIONS answers|warm|cold FILE...
 
-QUESTIONS is a JSON list of statements about `lsst.sources`, which is made of the FILEs. With `answers` each is asked
-once; with `warm` all are asked once, and then again with a clock; with `cold` the clock begins before the database is
-opened, and the first is asked. The last line of the output is JSON: seconds, peak_memory, latencies, answers.
+QUESTIONS is a JSON list of statements about `lsst.sources`, which is made of the FILEs, and about `mine`, made of the one
+of them that is called positions.parquet. The last line of the output is JSON: seconds, peak_memory, latencies, answers.
 """
 
-import json
 import pathlib
 import sys
-import time
 
 import duckdb
-import pyarrow
-import pyarrow.compute
+from arrow_answers import POSITIONS, ask_all
 
 # A box around the circle, which row groups are chosen by, and the distance. Neither pole nor the meridian of 0 is in it.
 CONE = """
@@ -27,13 +23,42 @@ CREATE MACRO cone(ra, dec, ra0, dec0, radius) AS
 """
 
 
+# The nearest of the sources within a radius of each position of `mine`, by cells that its circle touches: bands of
+# declination, and in each steps of right ascension that are as wide. The names of the tables are for those who need them.
+CROSSMATCH = """
+CREATE MACRO crossmatch(of, among, radius, matches) AS TABLE
+    WITH bands AS (
+        SELECT id, ra, dec, size, unnest(range(floor((dec - radius) / size)::BIGINT, floor((dec + radius) / size)::BIGINT + 1)) AS y
+        FROM (SELECT *, 4 * radius AS size FROM mine)
+    ), cells AS (
+        SELECT id, ra, dec, y, unnest(range(
+            floor((ra - radius / cos(radians(abs(dec) + radius))) * cos(radians(y * size)) / size)::BIGINT,
+            floor((ra + radius / cos(radians(abs(dec) + radius))) * cos(radians(y * size)) / size)::BIGINT + 1)) AS x
+        FROM bands
+    ), pairs AS (
+        SELECT cells.id, s.diaSourceId, pow(sin(radians(s.dec - cells.dec) / 2), 2)
+            + cos(radians(s.dec)) * cos(radians(cells.dec)) * pow(sin(radians(s.ra - cells.ra) / 2), 2) AS apart
+        FROM cells JOIN lsst.sources AS s
+            ON y = floor(s.dec / (4 * radius))::BIGINT
+            AND x = floor(s.ra * cos(radians(floor(s.dec / (4 * radius))::BIGINT * (4 * radius))) / (4 * radius))::BIGINT
+    )
+    SELECT id, arg_min(diaSourceId, apart) AS diaSourceId FROM pairs
+    WHERE apart <= pow(sin(radians(radius) / 2), 2) GROUP BY id
+"""
+
+
 def opened(files):
     connection = duckdb.connect()
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute("CREATE SCHEMA lsst")
-    names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    connection.execute(f"CREATE VIEW lsst.sources AS SELECT * FROM read_parquet([{names}])")
+    quoted = {file: "'" + file.replace("'", "''") + "'" for file in files}
+    of_sources = [text for file, text in quoted.items() if pathlib.Path(file).name != POSITIONS]
+    connection.execute(f"CREATE VIEW lsst.sources AS SELECT * FROM read_parquet([{', '.join(of_sources)}])")
     connection.execute(CONE)
+    for file, text in quoted.items():
+        if pathlib.Path(file).name == POSITIONS:
+            connection.execute(f"CREATE VIEW mine AS SELECT * FROM read_parquet({text})")
+            connection.execute(CROSSMATCH)
     return connection
 
 
@@ -41,47 +66,8 @@ def asked(connection, sql):
     return connection.sql(sql).to_arrow_table()
 
 
-def answer(table):
-    whole, other = 0, 0.0
-    for column in table.columns:
-        total = pyarrow.compute.sum(column).as_py() if not pyarrow.types.is_string(column.type) else None
-        if pyarrow.types.is_integer(column.type):
-            whole += total or 0
-        elif pyarrow.types.is_floating(column.type):
-            other += total or 0.0
-    return {"rows": table.num_rows, "whole": whole, "other": other}
-
-
-def peak_memory():
-    """Bytes; what getrusage tells is at least what the parent held when it began this process. Linux only."""
-    status = pathlib.Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
-
-
 def main(questions, how, *files):
-    questions = json.loads(pathlib.Path(questions).read_text())
-    latencies, began = [], time.perf_counter()
-    connection = opened(files)
-    answers = []
-    for sql in questions[:1] if how == "cold" else questions:
-        table = asked(connection, sql)
-        if how == "cold":
-            latencies.append((time.perf_counter() - began) * 1e3)
-        answers.append(answer(table))
-    if how == "warm":
-        began = time.perf_counter()
-        for sql in questions:
-            before = time.perf_counter()
-            asked(connection, sql)
-            latencies.append((time.perf_counter() - before) * 1e3)
-    sample = {
-        "seconds": time.perf_counter() - began,
-        "peak_memory": peak_memory(),
-        "latencies": latencies,
-        "answers": answers,
-    }
-    print(json.dumps(sample))
+    ask_all(lambda: opened(files), asked, questions, how)
 
 
 if __name__ == "__main__":

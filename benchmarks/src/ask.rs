@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{cast, sum};
@@ -12,8 +12,10 @@ use futures::TryStreamExt;
 use noctuary_engine::{Engine, EngineOptions, SessionOptions};
 use noctuary_storage::load::{COMMIT_ROWS, LoadOptions, load};
 use noctuary_storage::{Archive, Location, Meter, Table};
+use object_store::ObjectStore;
 
 use crate::Failure;
+use crate::far::Far;
 use crate::process::{Sample, Watch};
 use crate::questions::Answer;
 
@@ -66,18 +68,11 @@ pub async fn size_of_sources(archive: &Path) -> Result<u64, Failure> {
 
 /// Asks the questions of a file, a JSON list of them.
 pub async fn ask(archive: &Path, questions: &Path, how: How) -> Result<Sample, Failure> {
-    let text = std::fs::read_to_string(questions).map_err(|e| Failure::at(questions, e))?;
-    let questions: Vec<String> = serde_json::from_str(&text)?;
+    let questions = read(questions)?;
     let (mut latencies, mut answers) = (Vec::new(), Vec::new());
     let mut watch = Watch::start();
     let began = Instant::now();
-    let archive = Archive::open(Location::folder(archive)?).await?;
-    let options = EngineOptions {
-        extend: vec![Arc::new(noctuary_queries::register)],
-        relations: noctuary_queries::relations(),
-        ..EngineOptions::default()
-    };
-    let engine = Engine::new(archive, options)?;
+    let engine = opened(Location::folder(archive)?).await?;
     let first = if matches!(how, How::Cold) { 1 } else { questions.len() };
     for sql in questions.iter().take(first) {
         let rows = asked(&engine, sql).await?;
@@ -95,6 +90,50 @@ pub async fn ask(archive: &Path, questions: &Path, how: How) -> Result<Sample, F
         }
     }
     Ok(Sample { latencies, answers, ..watch.stop() })
+}
+
+/// Asks the questions of a file where each request to the store takes so much longer, and counts the requests. The
+/// archive is open before; with [`How::Cold`] it is opened anew before each question, otherwise all were asked before.
+pub async fn ask_far(archive: &Path, questions: &Path, how: How, wait: Duration) -> Result<Sample, Failure> {
+    let questions = read(questions)?;
+    let location = Location::folder(archive)?;
+    let far = Arc::new(Far::new(Arc::clone(location.store()), wait));
+    let location = Location::with_store(location.url().as_str(), Arc::clone(&far) as Arc<dyn ObjectStore>)?;
+    let mut engine = opened(location.clone()).await?;
+    if !matches!(how, How::Cold) {
+        for sql in &questions {
+            asked(&engine, sql).await?;
+        }
+    }
+    let (mut latencies, mut answers, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+    let watch = Watch::start();
+    for sql in &questions {
+        if matches!(how, How::Cold) {
+            engine = opened(location.clone()).await?;
+        }
+        far.take();
+        let began = Instant::now();
+        let rows = asked(&engine, sql).await?;
+        latencies.push(began.elapsed().as_secs_f64() * 1e3);
+        counted.push(far.take());
+        answers.push(answer(&rows)?);
+    }
+    Ok(Sample { latencies, answers, counted, ..watch.stop() })
+}
+
+fn read(questions: &Path) -> Result<Vec<String>, Failure> {
+    let text = std::fs::read_to_string(questions).map_err(|e| Failure::at(questions, e))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+async fn opened(location: Location) -> Result<Engine, Failure> {
+    let archive = Archive::open(location).await?;
+    let options = EngineOptions {
+        extend: vec![Arc::new(noctuary_queries::register)],
+        relations: noctuary_queries::relations(),
+        ..EngineOptions::default()
+    };
+    Ok(Engine::new(archive, options)?)
 }
 
 /// As a client does it: a session, a plan, and all rows of the answer.

@@ -1,38 +1,35 @@
-//! The look-ups benchmark: flat past sources by id and by place, beside DuckDB over one sorted Parquet file.
+//! The look-ups benchmark: flat past sources by id and by place, beside DuckDB over one sorted
+//! Parquet file and PostgreSQL.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::ask::{How, size_of_sources};
+use crate::far::Counted;
 use crate::flat::Sources;
 use crate::get::forget;
 use crate::ingest::{arguments, remove};
+use crate::lookup_peers::{DUCKDB_NAME, POSTGRES_NAME, Peer};
 use crate::machine::Machine;
-use crate::process::{self, Sample, sample_of};
+use crate::process::{self, Sample};
 use crate::questions::{self, Question, compare};
 use crate::report::{Report, Row, number};
-use crate::workload::{Flat, Input, Workload};
+use crate::workload::{FarStore, Flat, Input, Workload};
 use crate::{Failure, Options, corpus, peer};
 
-/// Name of the peer's rows.
-const PEER: &str = "DuckDB";
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/duckdb_lookups.py");
-
-/// DuckDB and the files that it reads.
-struct Peer {
-    python: PathBuf,
-    files: Vec<PathBuf>,
-}
+/// The file of the peers, in the working folder.
+const SORTED: &str = "sorted.parquet";
 
 /// What there is to ask, and whom.
-struct Bench<'w> {
+pub struct Bench<'w> {
     workload: &'w Workload,
     archive: PathBuf,
     /// The file that a step reads its questions from.
     asked: PathBuf,
-    questions: Vec<Question>,
-    peer: Option<Peer>,
+    /// All of them.
+    pub questions: Vec<Question>,
+    peers: Vec<Peer>,
+    /// What loading and merging took.
+    took: [Sample; 2],
 }
 
 /// Runs a workload.
@@ -40,61 +37,89 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Report, Failure> {
     let Input::Flat(flat) = &workload.input else {
         return Err(Failure("a workload of kind lookups needs flat rows as its input".into()));
     };
-    let flat = if options.quick { smaller(flat) } else { flat.clone() };
+    let flat = if options.quick { quick(flat) } else { flat.clone() };
     let mut report = Report::new(workload, Machine::here());
     let work = options.work()?.join("lookups");
     remove(&work)?;
-    let sorted = work.join("sorted.parquet");
-    eprintln!("  making {} rows", flat.rows);
-    let sources = Sources::new(flat.clone());
-    let nights = sources.write_nights(&work.join("nights"))?;
-    let hot = sources.write_hot(&work.join("hot"))?;
-    sources.write_sorted(&sorted)?;
-    let mut peer = None;
+    let mut peers = Vec::new();
     if !options.no_references {
-        match peer::installed(&options.work()?) {
-            Ok(python) => peer = Some(Peer { python, files: vec![sorted.clone()] }),
-            Err(Failure(why)) => report.row(Row::not_run(PEER, &why)),
+        let python = peer::installed(&options.work()?);
+        for (name, made) in
+            [(DUCKDB_NAME, python.clone().map(Peer::duckdb)), (POSTGRES_NAME, python.and_then(Peer::postgres))]
+        {
+            match made {
+                Ok(peer) => peers.push(peer),
+                Err(Failure(why)) => report.row(Row::not_run(name, &why)),
+            }
         }
     }
-    let questions = questions::all(&sources, flat.nights, workload.runs);
+    let sources = Sources::new(flat.clone());
+    let mut bench = Bench::prepare(workload, &flat, &sources, &work, peers)?;
+    let hot = sources.write_hot(&work.join("hot"))?;
     drop(sources);
-    let (archive, asked) = (work.join("archive"), work.join("questions.json"));
-    let mut bench = Bench { workload, archive, asked, questions, peer };
 
-    eprintln!("  loading");
-    let loaded = bench.load(&nights)?;
-    remove(&work.join("nights"))?;
-    eprintln!("  merging");
-    let merged = process::step(&arguments(&["compact"], std::slice::from_ref(&bench.archive)))?;
+    let sorted = work.join(SORTED);
     let rows = flat.rows;
+    let [loaded, merged] = &bench.took;
     report.fact("rows", format!("{rows} of {} objects in {} nights, 45 columns", flat.objects, flat.nights));
-    report.fact("loaded", taken(&loaded, rows));
-    report.fact("merged", taken(&merged, rows));
+    report.fact("loaded", taken(loaded, rows));
+    report.fact("merged", taken(merged, rows));
     report.fact("on disk", bench.on_disk(&sorted)?);
     let of_all = workload.runs.min(questions::OF_ALL);
     report.fact("asked", format!("{} times each, of other objects and places; of all rows {of_all}", workload.runs));
-    if bench.peer.is_some() {
-        report.fact(PEER, "one Parquet file by place, object and time, with Bloom filters of the objects".into());
+    for peer in &bench.peers {
+        report.fact(peer.name(), peer.what().into());
     }
     report.fact("questions", "in one process each, asked for the same before; session, plan and all rows".into());
 
     bench.check("merged")?;
     bench.warm(&mut report, "", true)?;
     bench.cold(&mut report, &sorted)?;
+    if let Some(far) = &workload.far {
+        bench.far(&mut report, far)?;
+    }
     eprintln!("  loading {} commits", hot.len());
     bench.load(&hot)?;
-    if let Some(peer) = &mut bench.peer {
-        peer.files.extend(hot.iter().cloned());
+    for peer in &mut bench.peers {
+        peer.add(&hot)?;
     }
     let state = format!(", {} commits behind", hot.len());
     bench.check(&state)?;
     bench.warm(&mut report, &state, false)?;
+    drop(bench);
     remove(&work)?;
     Ok(report)
 }
 
-impl Bench<'_> {
+impl<'w> Bench<'w> {
+    /// Makes the rows, gives them to the peers, loads them into an archive and merges it.
+    pub fn prepare(
+        workload: &'w Workload,
+        flat: &Flat,
+        sources: &Sources,
+        work: &Path,
+        mut peers: Vec<Peer>,
+    ) -> Result<Self, Failure> {
+        eprintln!("  making {} rows", flat.rows);
+        let (files, sorted) = (work.join("nights"), work.join(SORTED));
+        let nights = sources.write_nights(&files)?;
+        sources.write_sorted(&sorted)?;
+        for peer in &mut peers {
+            eprintln!("  for {}", peer.name());
+            peer.add(std::slice::from_ref(&sorted))?;
+        }
+        let questions = questions::all(sources, flat.nights, workload.runs);
+        let (archive, asked) = (work.join("archive"), work.join("questions.json"));
+        let mut bench = Self { workload, archive, asked, questions, peers, took: Default::default() };
+        eprintln!("  loading");
+        let loaded = bench.load(&nights)?;
+        remove(&files)?;
+        eprintln!("  merging");
+        let merged = process::step(&arguments(&["compact"], std::slice::from_ref(&bench.archive)))?;
+        bench.took = [loaded, merged];
+        Ok(bench)
+    }
+
     fn load(&self, files: &[PathBuf]) -> Result<Sample, Failure> {
         let mut paths = vec![self.archive.clone()];
         paths.extend(files.iter().cloned());
@@ -114,30 +139,61 @@ impl Bench<'_> {
         ))
     }
 
-    /// All answers, before anything is timed: they must be those of the peer.
-    fn check(&self, state: &str) -> Result<(), Failure> {
-        let Some(peer) = &self.peer else { return Ok(()) };
-        eprintln!("  answers held against those of {PEER}");
+    /// All answers, before anything is timed: they must be those of the peers.
+    pub fn check(&self, state: &str) -> Result<(), Failure> {
+        if self.peers.is_empty() {
+            return Ok(());
+        }
+        eprintln!("  answers held against those of others");
         for question in &self.questions {
             let ours = self.ask(question, How::Answers)?;
-            let theirs = self.ask_peer(peer, question, How::Answers)?;
-            compare(
-                &format!("{} ({})", question.name, state.trim_start_matches(", ")),
-                &ours.answers,
-                &theirs.answers,
-            )?;
+            for peer in &self.peers {
+                let theirs = self.ask_peer(peer, question, How::Answers)?;
+                let name = format!("{}: {} ({})", peer.name(), question.name, state.trim_start_matches(", "));
+                compare(&name, &ours.answers, &theirs.answers)?;
+            }
         }
         Ok(())
     }
 
-    fn warm(&self, report: &mut Report, state: &str, with_peer: bool) -> Result<(), Failure> {
+    fn warm(&self, report: &mut Report, state: &str, with_peers: bool) -> Result<(), Failure> {
         eprintln!("  questions{state}");
         for question in &self.questions {
             let name = format!("{}{state}", question.name);
             report.row(self.row(&name, question.what, question.name, &self.ask(question, How::Warm)?));
-            if let Some(peer) = self.peer.as_ref().filter(|_| with_peer) {
+            for peer in self.peers.iter().filter(|_| with_peers) {
                 let sample = self.ask_peer(peer, question, How::Warm)?;
-                report.row(self.row(&format!("{PEER}: {}", question.name), "the same", "", &sample));
+                report.row(self.row(&format!("{}: {}", peer.name(), question.name), "the same", "", &sample));
+            }
+        }
+        Ok(())
+    }
+
+    /// Some questions where each request to the store takes long: with nothing but the log in memory, and again.
+    fn far(&self, report: &mut Report, far: &FarStore) -> Result<(), Failure> {
+        eprintln!("  a store {} ms away", far.milliseconds);
+        let wait = far.milliseconds.to_string();
+        let goal = far.rounds;
+        for question in self.questions.iter().filter(|question| far.questions.iter().any(|name| name == question.name))
+        {
+            for (how, state, what) in [
+                (How::Cold, "not in memory", "the archive was open"),
+                (How::Warm, "in memory", "asked for the same before"),
+            ] {
+                self.write(question)?;
+                let words = ["ask", "--how", how.word(), "--far", &wait];
+                let sample = process::step(&arguments(&words, &[self.archive.clone(), self.asked.clone()]))?;
+                let most = |of: fn(&Counted) -> u64| sample.counted.iter().map(of).max().unwrap_or_default();
+                let rounds = most(|counted| counted.rounds);
+                let name = format!("{}, {wait} ms away, {state}", question.name);
+                let what = format!("{what}; goal: at most {goal} requests one after the other");
+                let met = if rounds <= goal { "met" } else { "missed" };
+                report.row(
+                    self.row(&name, &what, "", &sample)
+                        .cell("requests", most(|counted| counted.requests).to_string())
+                        .cell("rounds", rounds.to_string())
+                        .cell("goal", met.to_owned()),
+                );
             }
         }
         Ok(())
@@ -147,15 +203,16 @@ impl Bench<'_> {
     fn cold(&self, report: &mut Report, sorted: &Path) -> Result<(), Failure> {
         let Some(question) = self.questions.first() else { return Ok(()) };
         eprintln!("  nothing in memory");
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let forgetful: Vec<&Peer> = self.peers.iter().filter(|peer| peer.forgets()).collect();
+        let (mut ours, mut theirs) = (Vec::new(), vec![Vec::new(); forgetful.len()]);
         let mut forgotten = true;
         for sql in &question.sql {
             let one = Question { sql: vec![sql.clone()], ..*question };
             forgotten &= forget(&self.archive)?;
             ours.push(self.ask(&one, How::Cold)?);
-            if let Some(peer) = &self.peer {
+            for (peer, samples) in forgetful.iter().zip(&mut theirs) {
                 forget(sorted.parent().unwrap_or(sorted))?;
-                theirs.push(self.ask_peer(peer, &one, How::Cold)?);
+                samples.push(self.ask_peer(peer, &one, How::Cold)?);
             }
         }
         let what = if forgotten {
@@ -164,21 +221,21 @@ impl Bench<'_> {
             "archive and engine opened too, in a process that has just begun; the system may hold the files"
         };
         report.row(self.row("1 id, not in memory", what, "", &together(ours)));
-        if !theirs.is_empty() {
-            report.row(self.row(&format!("{PEER}: 1 id, not in memory"), "the same", "", &together(theirs)));
+        for (peer, samples) in forgetful.iter().zip(theirs) {
+            report.row(self.row(&format!("{}: 1 id, not in memory", peer.name()), "the same", "", &together(samples)));
         }
         Ok(())
     }
 
-    fn ask(&self, question: &Question, how: How) -> Result<Sample, Failure> {
+    /// Asks ours.
+    pub fn ask(&self, question: &Question, how: How) -> Result<Sample, Failure> {
         self.write(question)?;
         process::step(&arguments(&["ask", "--how", how.word()], &[self.archive.clone(), self.asked.clone()]))
     }
 
     fn ask_peer(&self, peer: &Peer, question: &Question, how: How) -> Result<Sample, Failure> {
         self.write(question)?;
-        let words = [OsString::from(SCRIPT), self.asked.clone().into(), how.word().into()];
-        sample_of(Command::new(&peer.python).args(words).args(&peer.files))
+        peer.ask(&self.asked, how)
     }
 
     fn write(&self, question: &Question) -> Result<(), Failure> {
@@ -186,33 +243,42 @@ impl Bench<'_> {
     }
 
     fn row(&self, name: &str, what: &str, goal: &str, sample: &Sample) -> Row {
-        let mut latencies = sample.latencies.clone();
-        latencies.sort_by(f64::total_cmp);
-        let mut rows: Vec<u64> = sample.answers.iter().map(|answer| answer.rows).collect();
-        rows.sort_unstable();
-        let median = latencies.get(latencies.len() / 2).copied();
+        let median = median_latency(sample);
+        let slowest = sample.latencies.iter().copied().reduce(f64::max);
         let text = |value: Option<f64>| value.map_or_else(String::new, number);
         let goal = self.workload.must.get(goal);
         let met = goal.zip(median).map_or("", |(goal, median)| if median < *goal { "met" } else { "missed" });
         Row::new(name, what, sample)
-            .cell("rows", rows.get(rows.len() / 2).map_or_else(String::new, u64::to_string))
+            .cell("rows", rows_of(sample))
             .cell("median ms", text(median))
-            .cell("slowest ms", text(latencies.last().copied()))
+            .cell("slowest ms", text(slowest))
             .cell("must ms", goal.map_or_else(String::new, f64::to_string))
             .cell("goal", met.to_owned())
             .cell("peak MiB", text(sample.peak_memory.map(mebi)))
     }
 }
 
-/// For `--quick`: as many rows of each object.
-fn smaller(flat: &Flat) -> Flat {
-    let part = flat.rows.div_ceil(flat.quick_rows.max(1)).max(1);
-    Flat {
-        rows: flat.quick_rows,
-        objects: (flat.objects / part).max(40),
-        hot_commits: flat.hot_commits.div_ceil(10),
-        ..flat.clone()
-    }
+/// The middle one of some answers.
+pub fn median_latency(sample: &Sample) -> Option<f64> {
+    let mut latencies = sample.latencies.clone();
+    latencies.sort_by(f64::total_cmp);
+    latencies.get(latencies.len() / 2).copied()
+}
+
+/// Rows of an answer: of the one in the middle.
+pub fn rows_of(sample: &Sample) -> String {
+    let mut rows: Vec<u64> = sample.answers.iter().map(|answer| answer.rows).collect();
+    rows.sort_unstable();
+    rows.get(rows.len() / 2).map_or_else(String::new, u64::to_string)
+}
+
+/// So many rows, and as many of each object.
+pub fn of_rows(flat: &Flat, rows: u64) -> Flat {
+    Flat { rows, objects: (flat.objects * rows / flat.rows.max(1)).max(40), ..flat.clone() }
+}
+
+fn quick(flat: &Flat) -> Flat {
+    Flat { hot_commits: flat.hot_commits.div_ceil(10), ..of_rows(flat, flat.quick_rows) }
 }
 
 fn taken(sample: &Sample, rows: u64) -> String {
@@ -244,7 +310,7 @@ mod tests {
     fn quick_rows_are_as_many_of_each_object() {
         let flat =
             Flat { seed: 1, rows: 10_000, quick_rows: 5_000, objects: 100, nights: 30, hot_commits: 200, hot_rows: 5 };
-        let quick = smaller(&flat);
+        let quick = quick(&flat);
         assert_eq!((quick.rows / quick.objects, quick.hot_commits, quick.nights), (100, 20, 30));
     }
 }

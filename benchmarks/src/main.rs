@@ -11,10 +11,13 @@
 mod ask;
 mod consume;
 mod corpus;
+mod far;
 mod flat;
 mod get;
+mod growth;
 mod ingest;
 mod log;
+mod lookup_peers;
 mod lookups;
 mod machine;
 mod peer;
@@ -124,7 +127,7 @@ impl Options {
 }
 
 /// Why a benchmark could not be run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure(String);
 
 impl Failure {
@@ -165,7 +168,7 @@ fn list() -> Result<(), Failure> {
             Kind::Get => "get",
             Kind::Store => "store",
             Kind::Log => "log",
-            Kind::Lookups => "lookups",
+            Kind::Lookups | Kind::Growth => "lookups",
             Kind::Replay => "replay",
         };
         println!("{benchmark:<8}{:<20}{}", workload.name, workload.about);
@@ -182,7 +185,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Which::Get => workload.kind == Kind::Get,
             Which::Store => workload.kind == Kind::Store,
             Which::Log => workload.kind == Kind::Log,
-            Which::Lookups => workload.kind == Kind::Lookups,
+            Which::Lookups => matches!(workload.kind, Kind::Lookups | Kind::Growth),
             Which::Replay => workload.kind == Kind::Replay,
         };
         if !wanted || only.is_some_and(|text| !workload.name.contains(text)) {
@@ -202,6 +205,7 @@ fn run(which: Which, only: Option<&str>, options: &Options) -> Result<(), Failur
             Kind::Store => store::run(&workload, &corpus, options)?,
             Kind::Log => log::run(&workload, options)?,
             Kind::Lookups => lookups::run(&workload, options)?,
+            Kind::Growth => growth::run(&workload, options)?,
             Kind::Replay => replay::run(&workload, &corpus, options)?,
         };
         ran += 1;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
+use crate::far::Counted;
 use crate::questions::Answer;
 
 /// What one step took.
@@ -27,6 +28,9 @@ pub struct Sample {
     pub peak_memory: Option<u64>,
     /// Time of each look-up in milliseconds, for look-ups.
     pub latencies: Vec<f64>,
+    /// Requests to the store for each question, where they are counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Counted>,
     /// What came out, for questions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,

@@ -41,7 +41,7 @@ impl Answer {
 }
 
 /// Names of all questions.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "1 id",
     "100 ids",
     "10,000 ids",
@@ -51,11 +51,12 @@ pub const NAMES: [&str; 9] = [
     "cone of 0.5 degrees, 7 nights",
     "by band and night",
     "16 flags and 2 cuts",
+    "16 flags and 2 cuts, one night",
 ];
 
 /// All questions, each asked so often.
 pub fn all(sources: &Sources, nights: u64, runs: usize) -> Vec<Question> {
-    let [one, some, many, near, plane, deep, window, nightly, flags] = NAMES;
+    let [one, some, many, near, plane, deep, window, nightly, flags, flags_of_night] = NAMES;
     let rows = |condition: String| format!("SELECT {COLUMNS} FROM lsst.sources WHERE {condition}");
     let each = |sql: &dyn Fn(usize) -> String| (0..runs).map(sql).collect::<Vec<_>>();
     let of_all = |sql: String| vec![sql; runs.min(OF_ALL)];
@@ -63,6 +64,10 @@ pub fn all(sources: &Sources, nights: u64, runs: usize) -> Vec<Question> {
         let ids: Vec<String> = chosen(&sources.objects, run, count).map(|object| object.id.to_string()).collect();
         rows(format!("diaObjectId IN ({})", ids.join(", ")))
     };
+    let good = format!(
+        "SELECT count(*) AS n FROM lsst.sources WHERE NOT ({}) AND psfFlux > 1000 AND psfFlux / psfFluxErr > 5",
+        FLAGS.get(..16).unwrap_or(&FLAGS).join(" OR ")
+    );
     let inside = |(from, to): (f64, f64), part: f64| from + 1.0 + (to - from - 2.0) * part;
     let in_deep = |run: usize| (DEEP.0 - 0.2 + 0.4 * part(run, 0.0), DEEP.1 - 0.2 + 0.4 * part(run, 0.5));
     // No cone here crosses the meridian where right ascension begins, nor holds a pole: the peer's is a simple one.
@@ -115,13 +120,14 @@ pub fn all(sources: &Sources, nights: u64, runs: usize) -> Vec<Question> {
                     .into(),
             ),
         },
+        Question { name: flags, what: "how many of all rows are good and bright", sql: of_all(good.clone()) },
         Question {
-            name: flags,
-            what: "how many of all rows are good and bright",
-            sql: of_all(format!(
-                "SELECT count(*) AS n FROM lsst.sources WHERE NOT ({}) AND psfFlux > 1000 AND psfFlux / psfFluxErr > 5",
-                FLAGS.get(..16).unwrap_or(&FLAGS).join(" OR ")
-            )),
+            name: flags_of_night,
+            what: "the same of one night",
+            sql: each(&|run| {
+                let (from, to) = sources.days(run as u64 * 7 % nights, 1);
+                format!("{good} AND midpointMjdTai BETWEEN {from:.6} AND {to:.6}")
+            }),
         },
     ]
 }

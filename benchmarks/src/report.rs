@@ -41,9 +41,12 @@ impl Row {
         Self { name: name.to_owned(), what: format!("not run: {why}"), sample: None, cells: Vec::new() }
     }
 
-    /// Adds a cell under a heading.
+    /// Adds a cell under a heading, or fills the one that is there.
     pub fn cell(mut self, heading: &str, text: String) -> Self {
-        self.cells.push((heading.to_owned(), text));
+        match self.cells.iter_mut().find(|(known, _)| known == heading) {
+            Some((_, cell)) => *cell = text,
+            None => self.cells.push((heading.to_owned(), text)),
+        }
         self
     }
 }
@@ -164,6 +167,8 @@ mod tests {
             runs: 1,
             lookups: 0,
             must: [].into(),
+            far: None,
+            sizes: Vec::new(),
         };
         let mut report = Report::new(&workload, Machine::here());
         report.row(Row::not_run("python", "there is no python3"));

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 use futures::TryStreamExt;
@@ -131,6 +131,9 @@ pub enum Step {
         /// With a clock or without.
         #[arg(long)]
         how: How,
+        /// Milliseconds that each request to the store takes longer; requests are counted then.
+        #[arg(long)]
+        far: Option<u64>,
     },
     /// Reads gzip'd files, one a packet.
     GetFile {
@@ -172,7 +175,10 @@ pub fn run(step: &Step) -> Result<(), Failure> {
         Step::Decode { runs, sources } => repeat(*runs, sources, decode)?,
         Step::Get { archive, ids, reopen, warm } => get(archive, ids, *reopen, *warm)?,
         Step::Load { archive, files } => runtime()?.block_on(ask::take_in(archive, files))?,
-        Step::Ask { archive, questions, how } => runtime()?.block_on(ask::ask(archive, questions, *how))?,
+        Step::Ask { archive, questions, how, far: None } => runtime()?.block_on(ask::ask(archive, questions, *how))?,
+        Step::Ask { archive, questions, how, far: Some(far) } => {
+            runtime()?.block_on(ask::ask_far(archive, questions, *how, Duration::from_millis(*far)))?
+        }
         Step::GetFile { folder, ids, warm } => {
             get_each(&read_ids(ids)?, *warm, |id| Ok(corpus::gunzip(&std::fs::read(file_of(folder, id))?)?.len()))?
         }

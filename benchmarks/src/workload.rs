@@ -27,9 +27,28 @@ pub struct Workload {
     /// How many packets are looked up, for [`Kind::Get`].
     #[serde(default)]
     pub lookups: usize,
-    /// Goals, for [`Kind::Lookups`]: milliseconds that the middle answer to a question is to stay below.
+    /// Goals: for [`Kind::Lookups`] milliseconds that the middle answer to a question is to stay below, for
+    /// [`Kind::Growth`] how many times longer it may take of the last size than of the first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub must: BTreeMap<String, f64>,
+    /// A store far away, for [`Kind::Lookups`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far: Option<FarStore>,
+    /// Rows, for [`Kind::Growth`]: from few to as many as the input has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<u64>,
+}
+
+/// A store that each request to takes longer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FarStore {
+    /// By how much.
+    pub milliseconds: u64,
+    /// How many requests an answer may wait for one after the other.
+    pub rounds: u64,
+    /// The questions that are asked.
+    pub questions: Vec<String>,
 }
 
 fn three() -> usize {
@@ -50,6 +69,8 @@ pub enum Kind {
     Log,
     /// Flat past sources by id and by place.
     Lookups,
+    /// The same of fewer rows and of more.
+    Growth,
     /// Nights sent again over Flight.
     Replay,
 }
@@ -132,10 +153,19 @@ fn read(file: &Path) -> Result<Workload, Failure> {
     if workload.kind == Kind::Replay && !matches!(workload.input, Input::Simulated { .. }) {
         return Err(Failure::at(file, "a workload of kind replay needs simulated packets, whose visits are known"));
     }
-    if let Some(name) = workload.must.keys().find(|name| !questions::NAMES.contains(&name.as_str())) {
-        return Err(Failure::at(file, format!("there is a goal for {name:?}, which is no question")));
+    let far = workload.far.iter().flat_map(|far| &far.questions);
+    if let Some(name) = workload.must.keys().chain(far).find(|name| !questions::NAMES.contains(&name.as_str())) {
+        return Err(Failure::at(file, format!("it names {name:?}, which is no question")));
     }
     if let Input::Flat(flat) = &workload.input {
+        let sizes = &workload.sizes;
+        if (workload.kind == Kind::Growth) != (sizes.len() > 1 && sizes.is_sorted() && sizes.last() == Some(&flat.rows))
+        {
+            return Err(Failure::at(
+                file,
+                "sizes are for kind growth, which needs two or more, up to the rows of the input",
+            ));
+        }
         let Flat { rows, quick_rows, objects, nights, .. } = *flat;
         if objects < 40 || nights < 7 || quick_rows < nights || quick_rows > rows || rows > u64::from(u32::MAX) {
             let why = "flat rows need 40 objects, 7 nights, and from one row a night up to 4 billion in all";
@@ -175,11 +205,14 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("noctuary-workloads-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("w.toml");
+        let flat = "[input.flat]\nseed = 1\nrows = 90\nquick_rows = 90\nobjects = 40\nnights = 7\nhot_commits = 1\nhot_rows = 1";
         for (text, told) in [
             ("about = 'x'\nkind = 'get'\nlookups = 9\n[input.real]\nfolders = ['lsst']", "simulated"),
             ("about = 'x'\nkind = 'get'\n[input.real]\nfolders = ['lsst']", "lookups"),
             ("about = 'x'\nkind = 'ingest'\nruns = 0\n[input.real]\nfolders = ['lsst']", "runs"),
             ("about = 'x'\nkind = 'log'\n[input.real]\nfolders = []\n[must]\nspeed = 3", "no question"),
+            (&format!("about = 'x'\nkind = 'growth'\nsizes = [9, 5]\n{flat}"), "sizes"),
+            (&format!("about = 'x'\nkind = 'lookups'\nsizes = [5, 90]\n{flat}"), "sizes"),
         ] {
             std::fs::write(&file, text).unwrap();
             let Failure(why) = read(&file).unwrap_err();
