@@ -8,6 +8,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{cast, sum};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use clap::ValueEnum;
+use datafusion::catalog::TableProvider;
 use futures::TryStreamExt;
 use noctuary_engine::{Engine, EngineOptions, SessionOptions};
 use noctuary_storage::load::{COMMIT_ROWS, LoadOptions, load};
@@ -16,6 +17,7 @@ use object_store::ObjectStore;
 
 use crate::Failure;
 use crate::far::Far;
+use crate::positions;
 use crate::process::{Sample, Watch};
 use crate::questions::Answer;
 
@@ -73,9 +75,10 @@ pub async fn ask(archive: &Path, questions: &Path, how: How) -> Result<Sample, F
     let mut watch = Watch::start();
     let began = Instant::now();
     let engine = opened(Location::folder(archive)?).await?;
+    let mine = mine(archive).await?;
     let first = if matches!(how, How::Cold) { 1 } else { questions.len() };
     for sql in questions.iter().take(first) {
-        let rows = asked(&engine, sql).await?;
+        let rows = asked(&engine, &mine, sql).await?;
         if matches!(how, How::Cold) {
             latencies.push(began.elapsed().as_secs_f64() * 1e3);
         }
@@ -85,7 +88,7 @@ pub async fn ask(archive: &Path, questions: &Path, how: How) -> Result<Sample, F
         watch = Watch::start();
         for sql in &questions {
             let began = Instant::now();
-            asked(&engine, sql).await?;
+            asked(&engine, &mine, sql).await?;
             latencies.push(began.elapsed().as_secs_f64() * 1e3);
         }
     }
@@ -102,7 +105,7 @@ pub async fn ask_far(archive: &Path, questions: &Path, how: How, wait: Duration)
     let mut engine = opened(location.clone()).await?;
     if !matches!(how, How::Cold) {
         for sql in &questions {
-            asked(&engine, sql).await?;
+            asked(&engine, &[], sql).await?;
         }
     }
     let (mut latencies, mut answers, mut counted) = (Vec::new(), Vec::new(), Vec::new());
@@ -113,7 +116,7 @@ pub async fn ask_far(archive: &Path, questions: &Path, how: How, wait: Duration)
         }
         far.take();
         let began = Instant::now();
-        let rows = asked(&engine, sql).await?;
+        let rows = asked(&engine, &[], sql).await?;
         latencies.push(began.elapsed().as_secs_f64() * 1e3);
         counted.push(far.take());
         answers.push(answer(&rows)?);
@@ -124,6 +127,15 @@ pub async fn ask_far(archive: &Path, questions: &Path, how: How, wait: Duration)
 fn read(questions: &Path) -> Result<Vec<String>, Failure> {
     let text = std::fs::read_to_string(questions).map_err(|e| Failure::at(questions, e))?;
     Ok(serde_json::from_str(&text)?)
+}
+
+/// A table of one's own.
+type Own = (String, Arc<dyn TableProvider>);
+
+/// The list beside an archive.
+async fn mine(archive: &Path) -> Result<Vec<Own>, Failure> {
+    let file = positions::beside(archive);
+    Ok(if file.exists() { vec![("mine".to_owned(), noctuary_queries::open(&file).await?)] } else { Vec::new() })
 }
 
 async fn opened(location: Location) -> Result<Engine, Failure> {
@@ -137,8 +149,8 @@ async fn opened(location: Location) -> Result<Engine, Failure> {
 }
 
 /// As a client does it: a session, a plan, and all rows of the answer.
-async fn asked(engine: &Engine, sql: &str) -> Result<Vec<RecordBatch>, Failure> {
-    let session = engine.session(SessionOptions::default()).await?;
+async fn asked(engine: &Engine, mine: &[Own], sql: &str) -> Result<Vec<RecordBatch>, Failure> {
+    let session = engine.session(SessionOptions::default()).await?.with_tables(mine)?;
     let plan = session.plan(sql).await?;
     Ok(plan.execute().await?.try_collect().await?)
 }

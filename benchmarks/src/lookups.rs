@@ -10,6 +10,7 @@ use crate::get::forget;
 use crate::ingest::{arguments, remove};
 use crate::lookup_peers::{DUCKDB_NAME, POSTGRES_NAME, Peer};
 use crate::machine::Machine;
+use crate::positions;
 use crate::process::{self, Sample};
 use crate::questions::{self, Question, compare};
 use crate::report::{Report, Row, number};
@@ -104,12 +105,14 @@ impl<'w> Bench<'w> {
         let (files, sorted) = (work.join("nights"), work.join(SORTED));
         let nights = sources.write_nights(&files)?;
         sources.write_sorted(&sorted)?;
+        let (archive, asked) = (work.join("archive"), work.join("questions.json"));
+        let list = positions::beside(&archive);
+        positions::write(&list, &questions::plain(sources))?;
         for peer in &mut peers {
             eprintln!("  for {}", peer.name());
-            peer.add(std::slice::from_ref(&sorted))?;
+            peer.add(&[sorted.clone(), list.clone()])?;
         }
         let questions = questions::all(sources, flat.nights, workload.runs);
-        let (archive, asked) = (work.join("archive"), work.join("questions.json"));
         let mut bench = Self { workload, archive, asked, questions, peers, took: Default::default() };
         eprintln!("  loading");
         let loaded = bench.load(&nights)?;

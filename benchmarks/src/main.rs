@@ -21,6 +21,7 @@ mod lookup_peers;
 mod lookups;
 mod machine;
 mod peer;
+mod positions;
 mod process;
 mod questions;
 mod replay;

@@ -41,7 +41,7 @@ impl Answer {
 }
 
 /// Names of all questions.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "1 id",
     "100 ids",
     "10,000 ids",
@@ -52,11 +52,12 @@ pub const NAMES: [&str; 10] = [
     "by band and night",
     "16 flags and 2 cuts",
     "16 flags and 2 cuts, one night",
+    "75,000 positions, 2 arcsec, best match",
 ];
 
 /// All questions, each asked so often.
 pub fn all(sources: &Sources, nights: u64, runs: usize) -> Vec<Question> {
-    let [one, some, many, near, plane, deep, window, nightly, flags, flags_of_night] = NAMES;
+    let [one, some, many, near, plane, deep, window, nightly, flags, flags_of_night, list] = NAMES;
     let rows = |condition: String| format!("SELECT {COLUMNS} FROM lsst.sources WHERE {condition}");
     let each = |sql: &dyn Fn(usize) -> String| (0..runs).map(sql).collect::<Vec<_>>();
     let of_all = |sql: String| vec![sql; runs.min(OF_ALL)];
@@ -71,8 +72,7 @@ pub fn all(sources: &Sources, nights: u64, runs: usize) -> Vec<Question> {
     let inside = |(from, to): (f64, f64), part: f64| from + 1.0 + (to - from - 2.0) * part;
     let in_deep = |run: usize| (DEEP.0 - 0.2 + 0.4 * part(run, 0.0), DEEP.1 - 0.2 + 0.4 * part(run, 0.5));
     // No cone here crosses the meridian where right ascension begins, nor holds a pole: the peer's is a simple one.
-    let plain: Vec<Object> =
-        sources.objects.iter().filter(|o| o.dec.abs() < 80.0 && (1.0..359.0).contains(&o.ra)).copied().collect();
+    let plain: Vec<Object> = plain(sources).into_iter().copied().collect();
     vec![
         Question {
             name: one,
@@ -129,7 +129,20 @@ pub fn all(sources: &Sources, nights: u64, runs: usize) -> Vec<Question> {
                 format!("{good} AND midpointMjdTai BETWEEN {from:.6} AND {to:.6}")
             }),
         },
+        Question {
+            name: list,
+            what: "a file of positions matched with all rows",
+            sql: of_all(format!(
+                "SELECT id, diaSourceId FROM crossmatch('mine', 'lsst.sources', {:.10}, 'best')",
+                2.0 / 3_600.0
+            )),
+        },
     ]
+}
+
+/// Objects that peers whose geometry is a simple one can be asked about.
+pub fn plain(sources: &Sources) -> Vec<&Object> {
+    sources.objects.iter().filter(|o| o.dec.abs() < 80.0 && (1.0..359.0).contains(&o.ra)).collect()
 }
 
 fn cone((ra, dec): (f64, f64), radius: f64) -> String {
