@@ -13,6 +13,7 @@ mod lightcurve;
 mod lists;
 mod lookups;
 mod named;
+mod own_tables;
 mod plain;
 mod regions;
 mod relations;
