@@ -27,7 +27,7 @@ use super::select::{Selection, quoted, table};
 use super::tasks::Task;
 
 /// Places that rows are asked for at a time: alerts carry histories, triggers do not.
-const ALERTS: usize = 1_024;
+const ALERTS: usize = 512;
 const TRIGGERS: usize = 32_768;
 /// Alerts whose images are held in memory at a time.
 const WITH_IMAGES: usize = 64;

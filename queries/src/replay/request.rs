@@ -313,8 +313,14 @@ impl Request {
     /// # Errors
     /// [`noctuary_engine::ErrorKind::Invalid`] with what to change.
     pub fn parse(json: &str) -> Result<Self, EngineError> {
-        let request: Self = serde_json::from_str(json)
-            .map_err(|e| EngineError::invalid(format!("the replay that is asked for: {e}")))?;
+        let wrong = |e: serde_json::Error| EngineError::invalid(format!("the replay that is asked for: {e}"));
+        let value: Value = serde_json::from_str(json).map_err(wrong)?;
+        if !value.is_object() {
+            return Err(EngineError::invalid(format!(
+                "the replay that is asked for is {value}; write an object, as {{\"nights\": \"2026-11-09\"}}"
+            )));
+        }
+        let request: Self = serde_json::from_value(value).map_err(wrong)?;
         request.check()?;
         Ok(request)
     }
