@@ -175,7 +175,10 @@ impl Tables {
                 })
             });
             let all: Vec<String> = all.collect();
-            let near = crate::names::nearest(name, all.iter().map(String::as_str));
+            // Of one's own schema first.
+            let own = all.iter().filter(|table| table.strip_prefix(schema).is_some_and(|rest| rest.starts_with('.')));
+            let near = Some(crate::names::nearest(name, own.map(String::as_str))).filter(|near| !near.is_empty());
+            let near = near.unwrap_or_else(|| crate::names::nearest(name, all.iter().map(String::as_str)));
             let there = if near.is_empty() { format!("; there are {}", all.join(", ")) } else { near };
             EngineError::invalid(format!("there is no table {schema}.{name}{there}"))
         })

@@ -189,7 +189,7 @@ pub(super) async fn stream(
                 purged,
             };
             let (archive, snapshot, form, built) = (archive.clone(), snapshot.clone(), form.clone(), built.clone());
-            let survey = Arc::clone(&survey);
+            let (survey, schema) = (Arc::clone(&survey), Arc::clone(form.schema()));
             // On a task of its own, so that several are put together at the same time.
             let task = Task::spawn(async move {
                 let build = build(&archive, &snapshot, &form, portion.clone(), packets);
@@ -197,8 +197,10 @@ pub(super) async fn stream(
             });
             async move {
                 let batches = task.await?.map_err(shared)?;
+                // Others may have asked for the same packets among those of more surveys: their columns say so.
                 let piece = move |batch: &RecordBatch| {
-                    Ok::<_, EngineError>(Piece { batch: batch.clone(), survey: Arc::clone(&survey), begins, visit })
+                    let batch = RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())?;
+                    Ok::<_, EngineError>(Piece { batch, survey: Arc::clone(&survey), begins, visit })
                 };
                 Ok::<_, EngineError>(stream::iter(batches.iter().map(piece).collect::<Vec<_>>()))
             }

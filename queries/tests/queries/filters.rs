@@ -137,6 +137,12 @@ async fn filters_of_ztf_agree_with_plain_evaluation() {
 #[cfg_attr(not(real_packets), ignore = "needs the real packets")]
 async fn everything_in_the_catalogue_runs() {
     let session = session(&[data("lsst"), data("ztf/v4.02-boom")]).await;
+    // A list of one's own, for the question that matches one.
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("mine.csv");
+    std::fs::write(&list, "name,ra,dec\nhere,150.1,2.2\n").unwrap();
+    let mine = noctuary_queries::open(&list).await.unwrap();
+    let session = session.with_tables(&[("mine".to_owned(), mine)]).unwrap();
     for entry in noctuary_queries::catalogue() {
         ask(&session, entry.sql).await;
     }

@@ -48,7 +48,10 @@ const HOLD: [(&str, &str); 16] = [
          ON o._object = l._object WHERE o._mjd_tai <> l.last",
         "0",
     ),
-    ("SELECT count(*) FROM mpc_orbits WHERE designation IS NULL", "0"),
+    (
+        "SELECT count(*) FROM (SELECT 1 FROM mpc_orbits WHERE designation IS NOT NULL GROUP BY designation HAVING count(*) > 1)",
+        "0",
+    ),
 ];
 
 async fn holds(archive: &Archive, state: &str) -> Vec<Vec<String>> {

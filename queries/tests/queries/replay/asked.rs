@@ -100,8 +100,11 @@ async fn what_is_asked_for_is_what_sql_finds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_hold_in_every_shape_and_ticket() {
     let archive = empty().await;
-    let sky = Sky { restricted_share: 0.4, nights: 1, ..sky(Survey::Ztf) };
-    take(&archive, "ztf", &Simulation::new(sky).unwrap().packets().collect::<Vec<_>>(), 1 << 20).await;
+    for (seed, restricted_share) in [(11, 0.0), (12, 1.0)] {
+        let sky = Sky { seed, restricted_share, nights: 1, ..sky(Survey::Ztf) };
+        let packets: Vec<_> = Simulation::new(sky).unwrap().packets().collect();
+        take(&archive, &format!("seed {seed}"), &packets, 1 << 20).await;
+    }
     let (operator, public) = (replays(&archive, Access::Everything), replays(&archive, Access::public()));
     let all = rows(&operator, "{}").await;
     let labels = text(&all, &["_rights"]);
