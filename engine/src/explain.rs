@@ -61,7 +61,7 @@ fn read(plan: &Arc<dyn ExecutionPlan>) -> String {
     let mut text = String::new();
     for (table, read) in tables {
         let share = |(left, out): (u64, u64)| format!("{} of {}", thousands(left), thousands(left + out));
-        let _ = write!(text, "{}{table}\n", if text.is_empty() { "" } else { "\n" });
+        let _ = writeln!(text, "{}{table}", if text.is_empty() { "" } else { "\n" });
         if read.row_groups.0 + read.row_groups.1 > 0 {
             let _ = writeln!(text, "  statistics of row groups: {} row groups", share(read.row_groups));
         }

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn few_cells_hold_all() {
-        let cells: Vec<(u64, u64)> = (0..40).map(|n| (n * n << 40, (n * n + 1) << 40)).collect();
+        let cells: Vec<(u64, u64)> = (0..40).map(|n| ((n * n) << 40, (n * n + 1) << 40)).collect();
         let extent = Extent::cells(&cells);
         let few = extent.few_cells(7).unwrap();
         assert!(few.len() <= 7 && few.windows(2).all(|pair| pair[0].1 < pair[1].0));

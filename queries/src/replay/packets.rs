@@ -58,6 +58,9 @@ pub(super) struct Portion {
     purged: Option<u64>,
 }
 
+/// Bytes, the fingerprint of the schema that they are written by, and the frame.
+type Given = (Vec<u8>, Fingerprint, &'static str);
+
 /// How packets of a survey are given.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
@@ -124,8 +127,8 @@ impl Form {
         if self.slim.as_ref().is_some_and(hollow) { Contents::Hollow } else { Contents::Whole }
     }
 
-    /// The bytes that are given of a packet, the fingerprint of the schema that they are written by, and the frame.
-    fn bytes(&self, packet: &StoredPacket) -> Result<Option<(Vec<u8>, Fingerprint, &'static str)>, StorageError> {
+    /// What is given of a packet; `None` if it has none of the fields.
+    fn bytes(&self, packet: &StoredPacket) -> Result<Option<Given>, StorageError> {
         let Some(slim) = &self.slim else {
             if !packet.is_intact() {
                 return Err(StorageError::damaged(format!(
