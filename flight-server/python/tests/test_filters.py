@@ -21,9 +21,7 @@ def test_a_filter_finds_what_the_same_in_sql_finds(address):
 def test_a_filter_sees_the_past_as_it_was_then(address):
     """Its answer over all nights is that over each of them in turn: no night tells of a later one."""
     nights = noctuary.sql("SELECT DISTINCT _night FROM lsst.alerts ORDER BY 1", server=address)["_night"].to_pylist()
-    whole, parts = Rising(0.2), Rising(0.2)
-    together = [told for alert in noctuary.replay(server=address) if (told := whole.process(alert))]
-    apart = [
-        told for night in nights for alert in noctuary.replay(server=address, nights=night) if (told := parts.process(alert))
-    ]
+    whole, parts, what = Rising(0.2), Rising(0.2), {"server": address, "where": "diaSource.snr > 6"}
+    together = [told for alert in noctuary.replay(**what) if (told := whole.process(alert))]
+    apart = [told for night in nights for alert in noctuary.replay(**what, nights=night) if (told := parts.process(alert))]
     assert together == apart and together
