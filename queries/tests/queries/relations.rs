@@ -306,7 +306,7 @@ async fn circles_have_their_distances() {
         ("cone_search(sources, 150, 2)", "radius is missing; write cone_search("),
         ("cone_search(sources, 150, 2, 1, ra, dec, 7)", "there are 7 arguments"),
         ("cone_search(sorces, 150, 2, 1)", "did you mean"),
-        ("cone_search(lsst.sorces, 150, 2, 1)", "or lsst.sources"),
+        ("cone_search(lsst.sorces, 150, 2, 1)", "did you mean lsst.sources"),
         ("cone_search(7, 150, 2, 1)", "7 is no table"),
         ("cone_search(sources, 150, 2, 1, radus => 1)", "did you mean radius?"),
         ("cone_search(sources, 150, 2, 1, radius => 1)", "radius is given twice"),
