@@ -39,8 +39,8 @@ CREATE MACRO crossmatch(of, among, radius, matches) AS TABLE
         SELECT cells.id, s.diaSourceId, pow(sin(radians(s.dec - cells.dec) / 2), 2)
             + cos(radians(s.dec)) * cos(radians(cells.dec)) * pow(sin(radians(s.ra - cells.ra) / 2), 2) AS apart
         FROM cells JOIN lsst.sources AS s
-            ON y = floor(s.dec / (4 * radius))::BIGINT
-            AND x = floor(s.ra * cos(radians(floor(s.dec / (4 * radius))::BIGINT * (4 * radius))) / (4 * radius))::BIGINT
+            ON cells.y = floor(s.dec / (4 * radius))::BIGINT
+            AND cells.x = floor(s.ra * cos(radians(floor(s.dec / (4 * radius))::BIGINT * (4 * radius))) / (4 * radius))::BIGINT
     )
     SELECT id, arg_min(diaSourceId, apart) AS diaSourceId FROM pairs
     WHERE apart <= pow(sin(radians(radius) / 2), 2) GROUP BY id

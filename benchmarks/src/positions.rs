@@ -22,9 +22,10 @@ pub fn beside(archive: &Path) -> PathBuf {
 
 /// Writes a list: two thirds are objects, seen a little beside their place, and the others lie a degree away from one.
 pub fn write(file: &Path, objects: &[&Object]) -> Result<(), Failure> {
-    let step = objects.len().div_ceil(MOST).max(1);
+    let count = objects.len().min(MOST);
     let (mut ids, mut ras, mut decs) = (Vec::new(), Vec::new(), Vec::new());
-    for (at, object) in objects.iter().step_by(step).enumerate() {
+    let chosen = (0..count).filter_map(|at| objects.get(at * objects.len() / count));
+    for (at, object) in chosen.enumerate() {
         let away = if at % ELSEWHERE == 0 { 1.0 } else { 0.5 / 3_600.0 };
         ids.push(at as i64);
         ras.push(object.ra);
