@@ -290,18 +290,9 @@ impl KeyNames {
         let (finer, last) = (2 * (29 - order), (12 << (2 * order)) - 1);
         let on_the_sky = |(low, high): (i64, Option<i64>)| {
             let (low, high) = (low.max(0), high.unwrap_or(last).min(last));
-            (low <= high).then(|| ((low as u64) << finer, (high as u64 + 1) << finer))
+            (low <= high).then(|| (low as u64) << finer..(high as u64 + 1) << finer)
         };
-        let mut cells: Vec<(u64, u64)> = ranges.into_iter().filter_map(on_the_sky).collect();
-        cells.sort_unstable();
-        cells.dedup_by(|next, kept| {
-            let touch = next.0 <= kept.1;
-            if touch {
-                kept.1 = kept.1.max(next.1);
-            }
-            touch
-        });
-        self.within(ra, dec, Some(Extent::cells(&cells)))
+        self.within(ra, dec, Some(Extent::cells(ranges.into_iter().filter_map(on_the_sky).collect())))
     }
 
     fn within(&self, ra: &Expr, dec: &Expr, extent: Option<Extent>) -> Condition {

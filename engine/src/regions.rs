@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
@@ -54,9 +55,9 @@ impl Extent {
         Self::covered(Cover::of(circle, touch))
     }
 
-    /// HEALPix cells of order 29, NESTED: ranges in order and apart from each other, their ends excluded.
+    /// HEALPix cells of order 29, NESTED: ranges in any order.
     #[must_use]
-    pub fn cells(cells: &[(u64, u64)]) -> Self {
+    pub fn cells(cells: Vec<Range<u64>>) -> Self {
         Self::covered(Cover::of_cells(cells))
     }
 
@@ -146,14 +147,13 @@ mod tests {
 
     #[test]
     fn few_cells_hold_all() {
-        let cells: Vec<(u64, u64)> = (0..40).map(|n| ((n * n) << 40, (n * n + 1) << 40)).collect();
-        let extent = Extent::cells(&cells);
+        let extent = Extent::cells((0..40).map(|n| (n * n) << 40..(n * n + 1) << 40).collect());
         let few = extent.few_cells(7).unwrap();
         assert!(few.len() <= 7 && few.windows(2).all(|pair| pair[0].1 < pair[1].0));
         for range in extent.cover().cells() {
             assert!(few.iter().any(|(first, last)| *first <= range.start && range.end - 1 <= *last));
         }
-        assert_eq!(Extent::cells(&[]).few_cells(7), Some(Vec::new()));
+        assert_eq!(Extent::cells(Vec::new()).few_cells(7), Some(Vec::new()));
         assert_eq!(Extent::circle(1.0, 2.0, 3.0).unwrap().few_cells(7), None);
     }
 

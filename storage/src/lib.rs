@@ -44,6 +44,7 @@ pub use as_of::AsOf;
 pub use error::{ErrorKind, Result, StorageError};
 pub use location::Location;
 pub use meter::Meter;
+pub use rows::selected;
 pub use snapshot::Snapshot;
 pub use tables::Table;
 pub use visible::{Shown, Visible};

@@ -75,6 +75,17 @@ impl RowMap {
     }
 }
 
+/// The rows that a selection selects.
+pub fn selected(rows: &RowSelection) -> impl Iterator<Item = usize> {
+    let mut at = 0;
+    let ranges = rows.iter().filter_map(move |selector| {
+        let range = at..at + selector.row_count;
+        at = range.end;
+        (!selector.skip).then_some(range)
+    });
+    ranges.flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,10 @@
 //! 2.0 (2022), sections 4.3.2 and appendix C; commas between cells are those of version 1.1. Cells need not be in
 //! order, and may overlap.
 
+use std::ops::Range;
+
 use noctuary_engine::Extent;
+use noctuary_storage::index::merged;
 
 use super::cells;
 use crate::define::Region;
@@ -12,8 +15,8 @@ use crate::define::Region;
 /// A part of the sky.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Moc {
-    /// Ranges of cells of order 29, the end of each left out; in ascending order, none touching the next.
-    ranges: Vec<(u64, u64)>,
+    /// Ranges of cells of order 29, in ascending order, none touching the next.
+    ranges: Vec<Range<u64>>,
 }
 
 /// Why a text is no coverage of the sky.
@@ -50,8 +53,7 @@ impl Moc {
             Some('{' | '[') => moc.read_json(text)?,
             Some(_) => moc.read_ascii(text)?,
         }
-        moc.normalise();
-        Ok(moc)
+        Ok(Self { ranges: merged(moc.ranges) })
     }
 
     fn read_ascii(&mut self, text: &str) -> Result<(), MocError> {
@@ -113,24 +115,13 @@ impl Moc {
             return Err(MocError::NoSuchCell { cell: last, order, last: count - 1 });
         }
         let finer = 2 * (29 - u32::from(order));
-        self.ranges.push((first << finer, (last + 1) << finer));
+        self.ranges.push(first << finer..(last + 1) << finer);
         Ok(())
     }
 
-    fn normalise(&mut self) {
-        self.ranges.sort_unstable();
-        self.ranges.dedup_by(|next, kept| {
-            let touch = next.0 <= kept.1;
-            if touch {
-                kept.1 = kept.1.max(next.1);
-            }
-            touch
-        });
-    }
-
     fn has(&self, cell: u64) -> bool {
-        let after = self.ranges.partition_point(|(first, _)| *first <= cell);
-        after.checked_sub(1).and_then(|at| self.ranges.get(at)).is_some_and(|(_, end)| cell < *end)
+        let after = self.ranges.partition_point(|range| range.start <= cell);
+        after.checked_sub(1).and_then(|at| self.ranges.get(at)).is_some_and(|range| cell < range.end)
     }
 }
 
@@ -140,7 +131,7 @@ impl Region for Moc {
     }
 
     fn extent(&self) -> Option<Extent> {
-        Some(Extent::cells(&self.ranges))
+        Some(Extent::cells(self.ranges.clone()))
     }
 }
 
@@ -179,8 +170,8 @@ mod tests {
             let read = Moc::parse(same).unwrap();
             assert_eq!(read == moc, same != "29/", "{same}");
         }
-        assert_eq!(Moc::parse("0/0-11").unwrap().ranges, [(0, 12 << 58)]);
-        assert_eq!(Moc::parse("29/0-3458764513820540927").unwrap().ranges, [(0, 12 << 58)]);
+        assert_eq!(Moc::parse("0/0-11").unwrap().ranges, std::slice::from_ref(&(0..12 << 58)));
+        assert_eq!(Moc::parse("29/0-3458764513820540927").unwrap().ranges, std::slice::from_ref(&(0..12 << 58)));
         assert_eq!(Moc::parse("0/").unwrap().ranges, []);
         assert_eq!(Moc::parse("{}").unwrap().ranges, []);
     }
@@ -244,7 +235,7 @@ mod tests {
             let json = format!("{{{}}}", lists.collect::<Vec<_>>().join(","));
             let moc = Moc::parse(&ascii).unwrap();
             prop_assert_eq!(&moc, &Moc::parse(&json).unwrap());
-            prop_assert!(moc.ranges.windows(2).all(|w| w[0].1 < w[1].0));
+            prop_assert!(moc.ranges.windows(2).all(|w| w[0].end < w[1].start));
             // Middles of the cells are inside without doubt, and hit what random points miss.
             let middles = cells.iter().map(|(order, cell)| cells::centre(i64::from(*order), *cell as i64).unwrap());
             for (ra, dec) in points.into_iter().chain(middles) {

@@ -18,6 +18,7 @@ use parquet::schema::types::SchemaDescriptor;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::AT_A_TIME;
+use super::hidden::Hidden;
 use crate::access::Access;
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
@@ -26,6 +27,7 @@ use crate::ingest::TRIGGER;
 use crate::load::LOADED;
 use crate::log::DataFile;
 use crate::packets::ids_of;
+use crate::rows::selected;
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, RIGHTS};
 use crate::visible::Commits;
@@ -71,7 +73,7 @@ pub async fn one_of_each(
     each: &Each,
     rows: &[Option<RowSelection>],
 ) -> Result<Vec<Option<RowSelection>>> {
-    let mut hidden: Vec<Option<Vec<bool>>> = files.iter().map(|_| None).collect();
+    let mut hidden = Hidden::of(files.len());
     let of = |at: usize| rows.get(at).and_then(Option::as_ref);
     let count = |(at, file): (usize, &Arc<DataFile>)| of(at).map_or(file.rows, |rows| rows.row_count() as u64);
     let parts = files.iter().enumerate().map(count).sum::<u64>().div_ceil(AT_A_TIME).max(1);
@@ -84,9 +86,9 @@ pub async fn one_of_each(
             }
         }
     }
-    let files = hidden.into_iter().zip(files).enumerate();
-    Ok(files
-        .map(|(at, (hidden, file))| match (hidden.map(|hidden| super::without(&hidden, file)), of(at)) {
+    let shown = hidden.shown(files).into_iter().enumerate();
+    Ok(shown
+        .map(|(at, shown)| match (shown, of(at)) {
             (Some(shown), Some(rows)) => Some(rows.intersection(&shown)),
             (shown, rows) => shown.or_else(|| rows.cloned()),
         })
@@ -110,7 +112,7 @@ impl Look<'_> {
         (file, number): (&Arc<DataFile>, usize),
         rows: Option<&RowSelection>,
         best: &mut HashMap<u128, (Rank, usize)>,
-        hidden: &mut [Option<Vec<bool>>],
+        hidden: &mut Hidden,
     ) -> Result<()> {
         let builder = archive.rows(file).await?;
         let key = self.each.key.iter().find(|path| has(builder.parquet_schema(), path));
@@ -124,17 +126,8 @@ impl Look<'_> {
         if let Some(rows) = rows {
             builder = builder.with_row_selection(rows.clone());
         }
-        let mut numbers = numbers(rows.unwrap_or(&whole));
+        let mut numbers = selected(rows.unwrap_or(&whole));
         let mut batches = batches(file, builder)?;
-        let mut hide = |file: usize, row: usize| {
-            if let Some(hidden) = hidden.get_mut(file) {
-                let hidden = hidden.get_or_insert_with(Vec::new);
-                if hidden.len() <= row {
-                    hidden.resize(row + 1, false);
-                }
-                hidden[row] = true;
-            }
-        };
         while let Some(batch) = batches.try_next().await? {
             let damaged = |name: &str| StorageError::damaged(format!("{}: no column {name}", file.path));
             let labels = batch.column_by_name(RIGHTS).and_then(|c| c.as_string_opt::<i32>());
@@ -151,7 +144,7 @@ impl Look<'_> {
                     continue;
                 }
                 let Some(what) = stands.what(row, self.each.of) else {
-                    hide(number, place);
+                    hidden.hide(number, place);
                     continue;
                 };
                 let Some(values) = values.as_ref().filter(|values| values.is_valid(row)) else { continue };
@@ -168,7 +161,7 @@ impl Look<'_> {
                 if *known != own {
                     let ((.., file), row) = own.min(*known);
                     *known = own.max(*known);
-                    hide(file, row);
+                    hidden.hide(file, row);
                 }
             }
         }
@@ -234,17 +227,6 @@ impl<'b> Stands<'b> {
 
 fn has(schema: &SchemaDescriptor, path: &str) -> bool {
     schema.columns().iter().any(|column| column.path().string() == path)
-}
-
-/// The rows that a selection selects.
-fn numbers(rows: &RowSelection) -> impl Iterator<Item = usize> {
-    let mut at = 0;
-    let ranges = rows.iter().filter_map(move |selector| {
-        let range = at..at + selector.row_count;
-        at = range.end;
-        (!selector.skip).then_some(range)
-    });
-    ranges.flatten()
 }
 
 /// The values of a column or of a leaf of records, whole numbers as 64 bits and all else as text: a survey's schemas may

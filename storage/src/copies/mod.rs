@@ -9,12 +9,12 @@
 //! Tables with one row for each source, or object, are a choice among these: [`one_of_each`].
 
 mod each;
+mod hidden;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use futures::TryStreamExt;
 use noctuary_packet::id::Id;
@@ -35,6 +35,7 @@ use crate::tables::{COMMIT, DIGEST, RIGHTS, Table};
 use crate::visible::Commits;
 
 pub use each::{Each, RowsOf, one_of_each};
+use hidden::Hidden;
 
 /// Records that are held against each other at a time; of more, the files are read several times.
 const AT_A_TIME: u64 = 4 << 20;
@@ -54,7 +55,7 @@ pub async fn shown(
     access: &Access,
     asked: Option<&[Rows]>,
 ) -> Result<Vec<Option<RowSelection>>> {
-    let mut hidden: Vec<Option<Vec<bool>>> = files.iter().map(|_| None).collect();
+    let mut hidden = Hidden::of(files.len());
     let rows_of = |at: usize| asked.and_then(|asked| asked.get(at));
     let looked_at = |at: &usize| may_repeat(snapshot, &files[*at]) && rows_of(*at).is_none_or(|rows| !rows.is_empty());
     let repeated: Vec<usize> = (0..files.len()).filter(looked_at).collect();
@@ -70,16 +71,7 @@ pub async fn shown(
             }
         }
     }
-    let hidden = hidden.into_iter().zip(files);
-    Ok(hidden.map(|(hidden, file)| hidden.map(|hidden| without(&hidden, file))).collect())
-}
-
-/// The rows of a file that are not hidden.
-fn without(hidden: &[bool], file: &DataFile) -> RowSelection {
-    let rows = usize::try_from(file.rows).unwrap_or(usize::MAX);
-    let shown = BooleanBuffer::collect_bool(rows, |row| hidden.get(row) != Some(&true));
-    let ranges = shown.set_slices().map(|(from, to)| from..to);
-    RowSelection::from_consecutive_ranges(ranges, rows)
+    Ok(hidden.shown(files))
 }
 
 /// The first whole number and the first double of a record, which are its id and its time, or nearly so.
@@ -131,7 +123,7 @@ impl Wanted<'_> {
         asked: Option<&Rows>,
         number: usize,
         best: &mut HashMap<u128, Rank>,
-        hidden: &mut [Option<Vec<bool>>],
+        hidden: &mut Hidden,
     ) -> Result<()> {
         let survey = file.survey.as_deref().and_then(|name| self.snapshot.survey(name));
         let levels: &[String] = survey.map_or(&[], |survey| &survey.rights.levels);
@@ -195,13 +187,7 @@ impl Wanted<'_> {
                 let worse = own.max(*known);
                 *known = own.min(*known);
                 let (_, _, file, row) = worse;
-                if let Some(hidden) = hidden.get_mut(file) {
-                    let hidden = hidden.get_or_insert_with(Vec::new);
-                    if hidden.len() <= row {
-                        hidden.resize(row + 1, false);
-                    }
-                    hidden[row] = true;
-                }
+                hidden.hide(file, row);
             }
         }
         Ok(())

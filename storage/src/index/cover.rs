@@ -55,15 +55,16 @@ impl Cover {
         Self::around(circle, touched(OF_REGION, |cell| cell.touch(&touch)))
     }
 
-    /// Of cells of order 29, by ranges in order and apart from each other, ends excluded.
+    /// Of cells of order 29, by ranges in any order.
     #[must_use]
-    pub fn of_cells(cells: &[(u64, u64)]) -> Self {
+    pub fn of_cells(cells: Vec<Range<u64>>) -> Self {
+        let cells = merged(cells);
         let meets = |cell: Cell| {
             let range = cell.fine();
-            let next = cells.partition_point(|(_, end)| *end <= range.start);
+            let next = cells.partition_point(|known| known.end <= range.start);
             match cells.get(next) {
-                Some((first, end)) if *first <= range.start && range.end <= *end => Touch::Whole,
-                Some((first, _)) if *first < range.end => Touch::Part,
+                Some(known) if known.start <= range.start && range.end <= known.end => Touch::Whole,
+                Some(known) if known.start < range.end => Touch::Part,
                 _ => Touch::Nothing,
             }
         };
@@ -244,21 +245,13 @@ mod tests {
         fn what_is_near_to_cells_is_covered(
             places in prop::collection::vec((place(), 0..=29_u8), 1..30), near in (-0.7..0.7f64, -0.7..0.7f64),
         ) {
-            let mut cells: Vec<(u64, u64)> = Vec::new();
+            let mut cells = Vec::new();
             for ((ra, dec), order) in &places {
                 let finer = 2 * (29 - u32::from(*order));
                 let cell = cdshealpix::nested::get(*order).hash(ra.to_radians(), dec.to_radians());
-                cells.push((cell << finer, (cell + 1) << finer));
+                cells.push(cell << finer..(cell + 1) << finer);
             }
-            cells.sort_unstable();
-            cells.dedup_by(|next, last| {
-                let touches = next.0 <= last.1;
-                if touches {
-                    last.1 = last.1.max(next.1);
-                }
-                touches
-            });
-            let cover = Cover::of_cells(&cells);
+            let cover = Cover::of_cells(cells.clone());
             prop_assert!(cover.cells().len() <= OF_REGION);
             for (at, _) in &places {
                 prop_assert!(angle(*at, (cover.circle().ra, cover.circle().dec)) <= cover.circle().radius);
@@ -281,13 +274,14 @@ mod tests {
                 assert!(share(&cover) < most, "{radius} {dec}: {}", share(&cover));
             }
         }
+        let one = |range: Range<u64>| vec![range];
         let sky = Circle { ra: 0.0, dec: 0.0, radius: 180.0 };
         assert_eq!(Cover::of_circle(sky).cells(), std::slice::from_ref(&(0..12 << 58)));
-        assert_eq!(Cover::of_cells(&[(0, 12 << 58)]).cells(), std::slice::from_ref(&(0..12 << 58)));
-        assert_eq!(Cover::of_cells(&[]).cells(), []);
-        assert!(!Cover::of_cells(&[]).meets(0, i64::MAX));
+        assert_eq!(Cover::of_cells(one(0..12 << 58)).cells(), std::slice::from_ref(&(0..12 << 58)));
+        assert_eq!(Cover::of_cells(Vec::new()).cells(), []);
+        assert!(!Cover::of_cells(Vec::new()).meets(0, i64::MAX));
         // One cell of order 4, 13.4 square degrees.
-        let cell = Cover::of_cells(&[(77 << 50, 78 << 50)]);
+        let cell = Cover::of_cells(one(77 << 50..78 << 50));
         assert!((13.0..25.0).contains(&share(&cell)) && cell.circle().radius < 10.0, "{} {cell:?}", share(&cell));
     }
 }

@@ -212,8 +212,9 @@ fn span<T>(all: &[T], order: impl Fn(&T) -> std::cmp::Ordering) -> Range<usize> 
     from..from + all.get(from..).unwrap_or_default().partition_point(|known| order(known).is_eq())
 }
 
-/// Ranges in order, without overlaps, and without gaps where there are none.
-fn merged<T: Ord + Copy>(mut ranges: Vec<Range<T>>) -> Vec<Range<T>> {
+/// Ranges in order and apart from each other: those that overlap or touch are one, and empty ones are left out.
+#[must_use]
+pub fn merged<T: Ord + Copy>(mut ranges: Vec<Range<T>>) -> Vec<Range<T>> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort_unstable_by_key(|range| range.start);
     ranges.dedup_by(|next, last| {
