@@ -23,8 +23,8 @@ use crate::apart::KINDS;
 use crate::columns::AlertColumns;
 use crate::describe::{self, Described};
 use crate::error::{EngineError, Result};
-use crate::made;
-use crate::named::Made;
+use crate::made::Made;
+use crate::named::Material;
 use crate::names::Mentioned;
 use crate::objects::{Paths, of_records};
 use crate::reader::Readers;
@@ -82,15 +82,15 @@ impl Tables {
         };
         let (of, seen_by) = (snapshot.clone(), access.clone());
         let columns = system::versions(&[], access)?.schema();
-        add("versions", Arc::new(made::Made::new(columns, move || system::versions(of.versions(), &seen_by))));
+        add("versions", Arc::new(Made::new(columns, move || system::versions(of.versions(), &seen_by))));
         let (of, seen_by) = (snapshot.clone(), access.clone());
         let columns = system::schemas(snapshot, access, true)?.schema();
-        add("schemas", Arc::new(made::Made::new(columns, move || system::schemas(&of, &seen_by, false))));
+        add("schemas", Arc::new(Made::new(columns, move || system::schemas(&of, &seen_by, false))));
         let (of, seen_by) = (snapshot.clone(), access.clone());
         let columns = system::surveys(snapshot, access, true)?.schema();
-        add("surveys", Arc::new(made::Made::new(columns, move || system::surveys(&of, &seen_by, false))));
+        add("surveys", Arc::new(Made::new(columns, move || system::surveys(&of, &seen_by, false))));
         let columns = system::columns(&[])?.schema();
-        add("columns", Arc::new(made::Made::new(columns, move || system::columns(&listed))));
+        add("columns", Arc::new(Made::new(columns, move || system::columns(&listed))));
         // These count packets of all rights: only whoever may see all of them may see these.
         if access.is_everything() {
             let plain = |table, columns| -> Arc<dyn TableProvider> {
@@ -98,7 +98,7 @@ impl Tables {
                 Arc::new(FileTable::plain(snapshot, columns, files, Arc::clone(readers)))
             };
             let (of, columns) = (snapshot.clone(), system::files(snapshot, &[])?.schema());
-            add("files", Arc::new(made::Made::new(columns, move || system::files(&of, &system::WITH_FILES))));
+            add("files", Arc::new(Made::new(columns, move || system::files(&of, &system::WITH_FILES))));
             add("ledger", plain(Table::Ledger, ledger_columns()));
             let refused = plain(Table::Quarantine, quarantine_columns());
             add("quarantine", quarantine(refused, memory(system::released(snapshot)?)?)?);
@@ -285,9 +285,10 @@ fn of_survey(
             add(name, view.provider, view.described);
         }
     }
-    let made = Made { snapshot, access, readers, prune, columns: &columns, alerts: &files, loaded: loaded.as_ref() };
+    let material =
+        Material { snapshot, access, readers, prune, columns: &columns, alerts: &files, loaded: loaded.as_ref() };
     for named in &survey.tables {
-        if let Some(view) = made.table(named)? {
+        if let Some(view) = material.table(named)? {
             add(&named.name, view.provider, view.described);
         }
     }

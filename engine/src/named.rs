@@ -21,7 +21,7 @@ use crate::records::RecordColumns;
 use crate::table::FileTable;
 
 /// What the tables of a survey are made of.
-pub(crate) struct Made<'a> {
+pub(crate) struct Material<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) access: &'a Access,
     pub(crate) readers: &'a Arc<Readers>,
@@ -32,7 +32,7 @@ pub(crate) struct Made<'a> {
     pub(crate) loaded: Option<&'a Arc<dyn TableProvider>>,
 }
 
-impl Made<'_> {
+impl Material<'_> {
     /// A table; `None` if no schema of what is stored has such rows.
     ///
     /// # Errors
