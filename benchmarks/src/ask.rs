@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{cast, sum};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow_flight::sql::client::FlightSqlServiceClient;
 use clap::ValueEnum;
 use datafusion::catalog::TableProvider;
 use futures::TryStreamExt;
@@ -14,6 +15,7 @@ use noctuary_engine::{Engine, EngineOptions, SessionOptions};
 use noctuary_storage::load::{COMMIT_ROWS, LoadOptions, load};
 use noctuary_storage::{Archive, Location, Meter, Table};
 use object_store::ObjectStore;
+use tonic::transport::Endpoint;
 
 use crate::Failure;
 use crate::far::Far;
@@ -124,6 +126,32 @@ pub async fn ask_far(archive: &Path, questions: &Path, how: How, wait: Duration)
     Ok(Sample { latencies, answers, counted, ..watch.stop() })
 }
 
+/// Asks the questions of a file of a server, all of them once before the clock runs.
+pub async fn ask_served(address: &str, questions: &Path) -> Result<Sample, Failure> {
+    let questions = read(questions)?;
+    let channel = Endpoint::new(format!("http://{address}"))?.connect().await?;
+    let mut client = FlightSqlServiceClient::new(channel);
+    let mut sample = Sample::default();
+    for clock in [false, true] {
+        let watch = Watch::start();
+        let (mut latencies, mut answers) = (Vec::new(), Vec::new());
+        for sql in &questions {
+            let began = Instant::now();
+            let info = client.execute(sql.clone(), None).await?;
+            let mut rows: Vec<RecordBatch> = Vec::new();
+            for ticket in info.endpoint.into_iter().filter_map(|endpoint| endpoint.ticket) {
+                rows.extend(client.do_get(ticket).await?.try_collect::<Vec<_>>().await?);
+            }
+            latencies.push(began.elapsed().as_secs_f64() * 1e3);
+            answers.push(answer(&rows)?);
+        }
+        if clock {
+            sample = Sample { latencies, answers, ..watch.stop() };
+        }
+    }
+    Ok(sample)
+}
+
 fn read(questions: &Path) -> Result<Vec<String>, Failure> {
     let text = std::fs::read_to_string(questions).map_err(|e| Failure::at(questions, e))?;
     Ok(serde_json::from_str(&text)?)
@@ -140,12 +168,7 @@ async fn mine(archive: &Path) -> Result<Vec<Own>, Failure> {
 
 async fn opened(location: Location) -> Result<Engine, Failure> {
     let archive = Archive::open(location).await?;
-    let options = EngineOptions {
-        extend: vec![Arc::new(noctuary_queries::register)],
-        relations: noctuary_queries::relations(),
-        ..EngineOptions::default()
-    };
-    Ok(Engine::new(archive, options)?)
+    Ok(Engine::new(archive, noctuary_queries::with_functions(EngineOptions::default()))?)
 }
 
 /// As a client does it: a session, a plan, and all rows of the answer.

@@ -17,11 +17,13 @@ const OURS: &str = "noctuary ingest";
 pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Report, Failure> {
     let machine = Machine::here();
     let work = options.work()?;
+    let archive = work.join("archive");
     let runs = workload.runs;
     let mut samples = Vec::new();
     for number in 1..=runs {
         eprint!("  {OURS}, run {number} of {runs}:");
-        let sample = take_in(&work, corpus)?;
+        let sample = take_in(corpus, &archive)?;
+        remove(&archive)?;
         eprintln!(" {:.1} MB/s", sample.rate());
         samples.push(sample);
     }
@@ -65,22 +67,20 @@ const REFERENCES: [(&str, &str, &str); 4] = [
     ("decode", "columns", "one core, from memory: Arrow columns without cutouts, not written"),
 ];
 
-fn take_in(work: &Path, corpus: &Corpus) -> Result<Sample, Failure> {
-    let archive = work.join("archive");
-    remove(&archive)?;
-    let mut paths = vec![archive.clone()];
-    paths.extend(corpus.sources.iter().cloned());
-    let sample = process::step(&arguments(&["ingest"], &paths))?;
-    remove(&archive)?;
-    Ok(sample)
-}
-
 /// Removes a folder of ours if it is there.
 pub fn remove(folder: &Path) -> Result<(), Failure> {
     match std::fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Failure::at(folder, e)),
         _ => Ok(()),
     }
+}
+
+/// Takes the packets of a corpus into a new archive.
+pub fn take_in(corpus: &Corpus, archive: &Path) -> Result<Sample, Failure> {
+    remove(archive)?;
+    let mut paths = vec![archive.to_owned()];
+    paths.extend(corpus.sources.iter().cloned());
+    process::step(&arguments(&["ingest"], &paths))
 }
 
 /// A command line.

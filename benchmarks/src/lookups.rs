@@ -1,6 +1,7 @@
 //! The look-ups benchmark: flat past sources by id and by place, beside DuckDB over one sorted
 //! Parquet file and PostgreSQL.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::ask::{How, size_of_sources};
@@ -14,6 +15,7 @@ use crate::positions;
 use crate::process::{self, Sample};
 use crate::questions::{self, Question, compare};
 use crate::report::{Report, Row, number};
+use crate::server::Server;
 use crate::workload::{FarStore, Flat, Input, Workload};
 use crate::{Failure, Options, corpus, peer};
 
@@ -75,6 +77,7 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Report, Failure> {
 
     bench.check("merged")?;
     bench.warm(&mut report, "", true)?;
+    bench.served(&mut report)?;
     bench.cold(&mut report, &sorted)?;
     if let Some(far) = &workload.far {
         bench.far(&mut report, far)?;
@@ -168,6 +171,24 @@ impl<'w> Bench<'w> {
                 let sample = self.ask_peer(peer, question, How::Warm)?;
                 report.row(self.row(&format!("{}: {}", peer.name(), question.name), "the same", "", &sample));
             }
+        }
+        Ok(())
+    }
+
+    /// Some questions as a client of a server asks them.
+    fn served(&self, report: &mut Report) -> Result<(), Failure> {
+        eprintln!("  over Flight");
+        let server = Server::start(&self.archive)?;
+        for question in &self.questions {
+            let Some(goal) = self.workload.must_over_flight.get(question.name) else { continue };
+            self.write(question)?;
+            let words = [OsString::from("ask-served"), server.address().into(), self.asked.clone().into()];
+            let sample = process::step(&words)?;
+            let met = median_latency(&sample).is_some_and(|median| median < *goal);
+            let row =
+                self.row(&format!("{}, over Flight", question.name), "asked of a server, all rows taken", "", &sample);
+            report
+                .row(row.cell("must ms", goal.to_string()).cell("goal", if met { "met" } else { "missed" }.to_owned()));
         }
         Ok(())
     }

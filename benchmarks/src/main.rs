@@ -26,6 +26,7 @@ mod process;
 mod questions;
 mod replay;
 mod report;
+mod server;
 mod step;
 mod store;
 mod workload;

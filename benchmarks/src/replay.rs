@@ -2,17 +2,15 @@
 //! Server and consumers are processes of their own.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use noctuary_simulator::Plan;
 
 use crate::corpus::Corpus;
-use crate::ingest::{arguments, remove};
+use crate::ingest::{arguments, remove, take_in};
 use crate::machine::Machine;
 use crate::process::{self, Sample, peak_memory_of, processor_seconds_of};
 use crate::report::{Report, Row, number};
+use crate::server::Server;
 use crate::workload::{Input, Workload};
 use crate::{Failure, Options};
 
@@ -25,48 +23,6 @@ const IN_TIME: f64 = 50.0;
 /// Visits of so many alerts are replayed at the pace of the night, smaller ones at a hundred times that.
 const LARGE_VISIT: u32 = 5_000;
 
-/// A server in a process of its own, which ends with this.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(archive: &Path) -> Result<Self, Failure> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["step", "serve"]).arg(archive).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut line)?;
-        }
-        let address = line.trim().strip_prefix("listening on grpc://").map(str::to_owned);
-        let mut server = Self { child, address: String::new() };
-        server.address = address.ok_or_else(|| Failure(format!("the server said {line:?}")))?;
-        Ok(server)
-    }
-
-    fn process(&self) -> String {
-        self.child.id().to_string()
-    }
-
-    /// Consumers of a replay, with the processor time of the server.
-    fn consumed(&self, request: &str, consumers: usize) -> Result<(Sample, Option<f64>), Failure> {
-        let before = processor_seconds_of(&self.process());
-        let words = ["consume", &self.address, request, &consumers.to_string()].map(OsString::from);
-        let sample = process::step(&words)?;
-        let after = processor_seconds_of(&self.process());
-        Ok((sample, after.zip(before).map(|(after, before)| after - before)))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Runs a workload.
 pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Report, Failure> {
     let Input::Simulated { plan, .. } = &workload.input else {
@@ -74,27 +30,25 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
     };
     let machine = Machine::here();
     let archive = options.work()?.join("archive");
-    remove(&archive)?;
     eprintln!("  ingesting");
-    let mut paths = vec![archive.clone()];
-    paths.extend(corpus.sources.iter().cloned());
-    let taken = process::step(&arguments(&["ingest"], &paths))?;
+    let taken = take_in(corpus, &archive)?;
     let mean = taken.bytes as f64 / taken.packets.max(1) as f64;
     let mut report = Report::new(workload, machine);
     report.fact("packets", format!("{}, {:.1} KB each on average", taken.packets, mean / 1e3));
     report.fact("runs", format!("{} of what is flat out, the middle one counts; one of what is paced", workload.runs));
 
+    let asked = &workload.flat_out;
     for merged in [false, true] {
         if merged {
             eprintln!("  merging");
             process::step(&arguments(&["compact"], std::slice::from_ref(&archive)))?;
         }
         let server = Server::start(&archive)?;
-        for shape in FLAT_OUT {
+        for shape in FLAT_OUT.iter().filter(|shape| asked.is_empty() || asked.iter().any(|name| name == shape.name)) {
             eprintln!("  {}{}", shape.name, if merged { ", merged" } else { "" });
             let (mut samples, mut processor) = (Vec::new(), Vec::new());
             for _ in 0..workload.runs {
-                let (sample, cpu) = server.consumed(shape.request, 1)?;
+                let (sample, cpu) = consumed(&server, shape.request, 1)?;
                 samples.push(sample);
                 processor.extend(cpu);
             }
@@ -106,7 +60,7 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
             let cpu = processor.get(processor.len() / 2).copied();
             report.row(row(&name, shape.what, &sample, cpu).cell("goal", goal));
         }
-        if merged {
+        if merged && asked.is_empty() {
             paced(&server, plan, mean, &mut report)?;
         }
         let peak = peak_memory_of(&server.process());
@@ -158,6 +112,20 @@ const FLAT_OUT: [FlatOut; 4] = [
     },
 ];
 
+/// True for the name of something that is asked for as fast as it goes.
+pub fn is_flat_out(name: &str) -> bool {
+    FLAT_OUT.iter().any(|shape| shape.name == name)
+}
+
+/// Consumers of a replay, with the processor time of the server.
+fn consumed(server: &Server, request: &str, consumers: usize) -> Result<(Sample, Option<f64>), Failure> {
+    let before = processor_seconds_of(&server.process());
+    let words = ["consume", server.address(), request, &consumers.to_string()].map(OsString::from);
+    let sample = process::step(&words)?;
+    let after = processor_seconds_of(&server.process());
+    Ok((sample, after.zip(before).map(|(after, before)| after - before)))
+}
+
 fn of_second(sample: &Sample) -> f64 {
     sample.packets as f64 / sample.seconds
 }
@@ -166,7 +134,7 @@ fn paced(server: &Server, plan: &Plan, mean: f64, report: &mut Report) -> Result
     let visit = mean * f64::from(plan.alerts_per_visit);
     let rate = if plan.alerts_per_visit >= LARGE_VISIT { 1.0 } else { MEAN_RATE * CADENCE / visit };
     eprintln!("  five consumers, {} times the pace of the night", number(rate));
-    let (sample, cpu) = server.consumed(&format!(r#"{{"pace": {rate}}}"#), 5)?;
+    let (sample, cpu) = consumed(server, &format!(r#"{{"pace": {rate}}}"#), 5)?;
     let what = format!(
         "each with all packets, at {} times the pace of the night, {} MB/s to each; goal: under one core",
         number(rate),
@@ -177,7 +145,7 @@ fn paced(server: &Server, plan: &Plan, mean: f64, report: &mut Report) -> Result
     report.row(row("five consumers", &what, &sample, cpu).cell("goal", format!("1 core {goal}")));
     let pace = if plan.alerts_per_visit >= LARGE_VISIT { 1.0 } else { 100.0 };
     eprintln!("  one consumer, {pace} times the pace of the night");
-    let (sample, cpu) = server.consumed(&format!(r#"{{"pace": {pace}}}"#), 1)?;
+    let (sample, cpu) = consumed(server, &format!(r#"{{"pace": {pace}}}"#), 1)?;
     let in_time = sample.latencies.iter().filter(|late| **late <= IN_TIME).count();
     let share = in_time as f64 * 100.0 / sample.latencies.len().max(1) as f64;
     let worst = sample.latencies.iter().copied().fold(0.0, f64::max);

@@ -168,6 +168,8 @@ mod tests {
             lookups: 0,
             must: [].into(),
             far: None,
+            must_over_flight: [].into(),
+            flat_out: Vec::new(),
             sizes: Vec::new(),
         };
         let mut report = Report::new(&workload, Machine::here());

@@ -115,6 +115,13 @@ pub enum Step {
         /// So many at a time, each with all of it.
         consumers: usize,
     },
+    /// Asks a server questions over Flight SQL.
+    AskServed {
+        /// Where it listens.
+        address: String,
+        /// A file with a list of questions, JSON.
+        questions: PathBuf,
+    },
     /// Loads flat rows of past sources.
     Load {
         /// The archive.
@@ -160,6 +167,7 @@ pub fn run(step: &Step) -> Result<(), Failure> {
         Step::Consume { address, request, consumers } => {
             runtime()?.block_on(consume::consume(address, request, *consumers))?
         }
+        Step::AskServed { address, questions } => runtime()?.block_on(ask::ask_served(address, questions))?,
         Step::Sha256 { runs, sources } => repeat(*runs, sources, |packets| {
             for packet in packets {
                 black_box(PacketHash::of(&[&packet.bytes]));

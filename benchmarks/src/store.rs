@@ -6,7 +6,7 @@ use noctuary_storage::space::{Space, space};
 use noctuary_storage::{Archive, Location};
 
 use crate::corpus::Corpus;
-use crate::ingest::{arguments, remove};
+use crate::ingest::{arguments, remove, take_in};
 use crate::machine::Machine;
 use crate::process::{self, Sample};
 use crate::report::{Report, Row, number, share};
@@ -17,11 +17,8 @@ use crate::{Failure, Options};
 pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Report, Failure> {
     let machine = Machine::here();
     let archive = options.work()?.join("archive");
-    remove(&archive)?;
     eprintln!("  ingesting");
-    let mut paths = vec![archive.clone()];
-    paths.extend(corpus.sources.iter().cloned());
-    let taken = process::step(&arguments(&["ingest"], &paths))?;
+    let taken = take_in(corpus, &archive)?;
     let space = shares_of(&archive)?;
     eprintln!("  merging");
     let merging = process::step(&arguments(&["compact"], std::slice::from_ref(&archive)))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use noctuary_simulator::Plan;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, questions};
+use crate::{Failure, questions, replay};
 
 /// One file of `workloads/`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,12 +31,18 @@ pub struct Workload {
     /// [`Kind::Growth`] how many times longer it may take of the last size than of the first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub must: BTreeMap<String, f64>,
+    /// Questions that are asked over Flight too, for [`Kind::Lookups`], with the milliseconds as in `must`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub must_over_flight: BTreeMap<String, f64>,
     /// A store far away, for [`Kind::Lookups`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub far: Option<FarStore>,
     /// Rows, for [`Kind::Growth`]: from few to as many as the input has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sizes: Vec<u64>,
+    /// What is asked for as fast as it goes, for [`Kind::Replay`], and nothing at a pace; all and both if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flat_out: Vec<String>,
 }
 
 /// A store that each request to takes longer.
@@ -153,8 +159,17 @@ fn read(file: &Path) -> Result<Workload, Failure> {
     if workload.kind == Kind::Replay && !matches!(workload.input, Input::Simulated { .. }) {
         return Err(Failure::at(file, "a workload of kind replay needs simulated packets, whose visits are known"));
     }
+    if let Some(name) = workload.flat_out.iter().find(|name| !replay::is_flat_out(name)) {
+        return Err(Failure::at(file, format!("flat_out has {name:?}, which is nothing that is asked for")));
+    }
     let far = workload.far.iter().flat_map(|far| &far.questions);
-    if let Some(name) = workload.must.keys().chain(far).find(|name| !questions::NAMES.contains(&name.as_str())) {
+    if let Some(name) = workload
+        .must
+        .keys()
+        .chain(workload.must_over_flight.keys())
+        .chain(far)
+        .find(|name| !questions::NAMES.contains(&name.as_str()))
+    {
         return Err(Failure::at(file, format!("it names {name:?}, which is no question")));
     }
     if let Input::Flat(flat) = &workload.input {
@@ -211,6 +226,10 @@ mod tests {
             ("about = 'x'\nkind = 'get'\n[input.real]\nfolders = ['lsst']", "lookups"),
             ("about = 'x'\nkind = 'ingest'\nruns = 0\n[input.real]\nfolders = ['lsst']", "runs"),
             ("about = 'x'\nkind = 'log'\n[input.real]\nfolders = []\n[must]\nspeed = 3", "no question"),
+            (
+                "about = 'x'\nkind = 'replay'\nflat_out = ['x']\n[input.simulated]\nbytes = 1\nquick_bytes = 1\n[input.simulated.plan]",
+                "flat_out",
+            ),
             (&format!("about = 'x'\nkind = 'growth'\nsizes = [9, 5]\n{flat}"), "sizes"),
             (&format!("about = 'x'\nkind = 'lookups'\nsizes = [5, 90]\n{flat}"), "sizes"),
         ] {

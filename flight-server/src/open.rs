@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use noctuary_engine::{Engine, EngineOptions, Session, SessionOptions};
 use noctuary_storage::{Access, Archive, AsOf, Location, Snapshot};
@@ -100,14 +99,12 @@ pub async fn reader_engine(config: &Config) -> Result<Engine> {
 /// # Errors
 /// When its limits make no sense.
 pub fn engine(archive: Archive, config: &Config) -> Result<Engine> {
-    let options = EngineOptions {
+    let options = noctuary_queries::with_functions(EngineOptions {
         memory_bytes: usize::try_from(config.memory.value.0).unwrap_or(usize::MAX),
         threads: config.threads.value,
         deadline: config.deadline.value.0,
-        extend: vec![Arc::new(noctuary_queries::register)],
-        relations: noctuary_queries::relations(),
         ..EngineOptions::default()
-    };
+    });
     Ok(Engine::new(archive, options)?)
 }
 

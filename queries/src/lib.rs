@@ -1,21 +1,18 @@
 //! What people ask: functions of the sky, light curves, replays of nights, and a catalogue of documented SQL.
 //!
 //! ```
-//! use std::sync::Arc;
-//!
 //! use noctuary_engine::EngineOptions;
 //!
-//! let options = EngineOptions {
-//!     extend: vec![Arc::new(noctuary_queries::register)],
-//!     relations: noctuary_queries::relations(),
-//!     ..EngineOptions::default()
-//! };
+//! let options = noctuary_queries::with_functions(EngineOptions::default());
 //! assert_eq!(options.extend.len(), 1);
 //! ```
 //!
 //! All angles are degrees; `arcsec(5)` and `arcmin(2)` are the degrees of five seconds and two minutes of arc.
 
+use std::sync::Arc;
+
 use datafusion::prelude::SessionContext;
+use noctuary_engine::EngineOptions;
 
 mod catalogue;
 mod define;
@@ -28,9 +25,18 @@ mod sky;
 mod time;
 
 pub use catalogue::{Entry, catalogue, named};
-pub use relations::{open, relations};
+pub use relations::open;
+use relations::relations;
 
-/// Registers the functions with a context, for [`noctuary_engine::EngineOptions::extend`].
+/// The same options, with all functions: of values and groups, and those that give tables.
+#[must_use]
+pub fn with_functions(mut options: EngineOptions) -> EngineOptions {
+    options.extend.push(Arc::new(register));
+    options.relations.extend(relations());
+    options
+}
+
+/// Registers the functions of values and groups with a context.
 ///
 /// They are those of the sky, of time and of flux; `docs/functions.md` lists them with units and ranges. Where an
 /// argument is null, infinite, not a number or out of range the result is null; where it is written into the question

@@ -14,7 +14,7 @@ pub use list::open;
 
 /// The functions that give tables, for [`noctuary_engine::EngineOptions::relations`]; `docs/functions.md` lists them.
 #[must_use]
-pub fn relations() -> Vec<Relation> {
+pub(crate) fn relations() -> Vec<Relation> {
     vec![lightcurve::LIGHTCURVE, cone::CONE_SEARCH, crossmatch::CROSSMATCH]
 }
 

@@ -259,14 +259,8 @@ async fn rights_and_versions_hold_for_functions_too() {
 }
 
 fn engine(archive: &Archive, memory_bytes: usize) -> Engine {
-    let options = EngineOptions {
-        threads: 2,
-        memory_bytes,
-        extend: vec![Arc::new(noctuary_queries::register)],
-        relations: noctuary_queries::relations(),
-        ..EngineOptions::default()
-    };
-    Engine::new(archive.clone(), options).unwrap()
+    let options = EngineOptions { threads: 2, memory_bytes, ..EngineOptions::default() };
+    Engine::new(archive.clone(), noctuary_queries::with_functions(options)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

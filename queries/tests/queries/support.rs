@@ -32,13 +32,12 @@ pub async fn take(archive: &Archive, sources: Vec<Source>) {
 
 /// A session that knows the functions, on the newest version.
 pub async fn session_of(archive: Archive) -> Session {
-    let options = EngineOptions {
-        threads: 2,
-        extend: vec![Arc::new(noctuary_queries::register)],
-        relations: noctuary_queries::relations(),
-        ..EngineOptions::default()
-    };
-    Engine::new(archive, options).unwrap().session(SessionOptions::default()).await.unwrap()
+    let options = EngineOptions { threads: 2, ..EngineOptions::default() };
+    Engine::new(archive, noctuary_queries::with_functions(options))
+        .unwrap()
+        .session(SessionOptions::default())
+        .await
+        .unwrap()
 }
 
 /// The answer as text, null as `-`.

@@ -61,8 +61,7 @@ async fn archive_of(surveys: &[Survey]) -> Archive {
 }
 
 fn replays(archive: &Archive, access: Access) -> Replays {
-    let options =
-        EngineOptions { threads: 2, extend: vec![Arc::new(noctuary_queries::register)], ..EngineOptions::default() };
+    let options = noctuary_queries::with_functions(EngineOptions { threads: 2, ..EngineOptions::default() });
     Replays::new(Arc::new(Engine::new(archive.clone(), options).unwrap()), access, 16 << 20)
 }
 
