@@ -6,18 +6,17 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::TableReference;
 use datafusion::execution::SessionState;
-use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart, TableFactor, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use noctuary_storage::AsOf;
 
-use crate::catalog::{CATALOG, Tables};
+use crate::catalog::Tables;
 use crate::error::{EngineError, Result};
+use crate::state;
 
 /// Versions that tables are asked of, by where the name of the table begins.
 pub(crate) type Versions = BTreeMap<Location, AsOf>;
@@ -215,9 +214,7 @@ pub(crate) fn with_views(state: &SessionState, tables: &Arc<Tables>, views: &OfV
             }
         }
     }
-    let catalogs = MemoryCatalogProviderList::new();
-    catalogs.register_catalog(CATALOG.to_owned(), catalog as Arc<dyn CatalogProvider>);
-    Ok(SessionStateBuilder::new_from_existing(state.clone()).with_catalog_list(Arc::new(catalogs)).build())
+    Ok(state::with_tables(state, catalog))
 }
 
 #[cfg(test)]

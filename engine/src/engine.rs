@@ -9,16 +9,14 @@ use std::time::Duration;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::SessionContext;
 use noctuary_storage::{Access, Archive};
 
-use crate::catalog::{ARCHIVE, CATALOG};
 use crate::error::Result;
-use crate::patience;
-use crate::relations::{self, Planner, Relation};
+use crate::relations::Relation;
 use crate::session::Session;
+use crate::state;
 use crate::table::STORE;
 use crate::views::{View, Views};
 
@@ -84,7 +82,7 @@ pub struct SessionOptions {
 pub struct Engine {
     archive: Archive,
     options: EngineOptions,
-    runtime: Arc<RuntimeEnv>,
+    relations: Arc<[Relation]>,
     views: Views,
 }
 
@@ -107,8 +105,10 @@ impl Engine {
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).with_disk_manager_builder(disk).build_arc()?;
         let url = ObjectStoreUrl::parse(STORE)?;
         runtime.register_object_store(url.as_ref(), Arc::clone(archive.store()));
-        let views = Views::new(archive.clone(), options.prune);
-        Ok(Self { archive, options, runtime, views })
+        let relations: Arc<[Relation]> = options.relations.as_slice().into();
+        let common = state::common(&options, runtime);
+        let views = Views::new(archive.clone(), options.prune, common, Arc::clone(&relations));
+        Ok(Self { archive, options, relations, views })
     }
 
     /// The archive.
@@ -126,40 +126,10 @@ impl Engine {
             Some(version) => self.archive.snapshot_at(version).await?,
             None => self.archive.snapshot().await?,
         };
-        let View { tables, names } = self.views.of(&snapshot, &options.access).await?;
-        let state = SessionStateBuilder::new()
-            .with_config(self.config())
-            .with_runtime_env(Arc::clone(&self.runtime))
-            .with_default_features()
-            .with_physical_optimizer_rules(patience::rules());
-        let context = SessionContext::new_with_state(state.build());
-        context.register_catalog(CATALOG, tables.catalog()?);
-        for extend in &self.options.extend {
-            extend(&context);
-        }
-        let relations: Arc<[Relation]> = self.options.relations.as_slice().into();
-        let positions = relations::positions(&snapshot);
-        context.register_relation_planner(Arc::new(Planner { relations: Arc::clone(&relations), positions }))?;
-        let (views, deadline) = (self.views.clone(), self.options.deadline);
+        let View { tables, names, state } = self.views.of(&snapshot, &options.access).await?;
+        let context = SessionContext::new_with_state(state);
+        let (views, relations, deadline) = (self.views.clone(), Arc::clone(&self.relations), self.options.deadline);
         Ok(Session { views, snapshot, access: options.access, context, tables, names, relations, deadline })
-    }
-
-    fn config(&self) -> SessionConfig {
-        let mut config = SessionConfig::new()
-            .with_target_partitions(self.options.threads.max(1))
-            .with_information_schema(true)
-            .with_create_default_catalog_and_schema(false)
-            .with_default_catalog_and_schema(CATALOG, ARCHIVE);
-        let options = config.options_mut();
-        // Words are put in the archive's own spelling before they are read.
-        options.sql_parser.enable_ident_normalization = false;
-        // Flight clients and Python read plain strings everywhere.
-        options.sql_parser.map_string_types_to_utf8view = false;
-        // Loses rows on joins whose sides share column names (DataFusion 55.2).
-        options.optimizer.enable_join_dynamic_filter_pushdown = false;
-        // What a row filter is asked for and what a file's own columns are can differ; leaves are read without it too.
-        options.execution.parquet.pushdown_filters = false;
-        config
     }
 }
 

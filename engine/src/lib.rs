@@ -57,6 +57,7 @@ mod session;
 mod sky;
 mod spelling;
 mod sql;
+mod state;
 mod system;
 mod table;
 mod temporary;

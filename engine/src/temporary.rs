@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use datafusion::prelude::SessionContext;
 
 use crate::catalog::{ARCHIVE, CATALOG, OF_SURVEYS, TEMPORARY, Tables};
 use crate::describe;
 use crate::error::{EngineError, Result};
 use crate::names::Names;
 use crate::session::Session;
+use crate::state;
 
 impl Session {
     /// The same session with tables of the reader's own: each is `temp.NAME`, and `NAME` too. What the reader's rights
@@ -27,7 +29,7 @@ impl Session {
         }
         let tables = Arc::new(tables);
         self.names = Arc::new(Names::of(&tables));
-        self.context.register_catalog(CATALOG, tables.catalog()?);
+        self.context = SessionContext::new_with_state(state::with_tables(&self.context.state(), tables.catalog()?));
         self.tables = tables;
         Ok(self)
     }
