@@ -339,7 +339,7 @@ impl Opened {
 }
 
 /// The rows of a batch by their files. Rows of a file follow each other, as files are read one after the other.
-fn by_file(batch: &RecordBatch, column: usize) -> Result<VecDeque<(usize, RecordBatch)>> {
+pub(crate) fn by_file(batch: &RecordBatch, column: usize) -> Result<VecDeque<(usize, RecordBatch)>> {
     let numbers = batch.column(column).as_primitive_opt::<Int64Type>();
     let numbers = numbers.ok_or_else(|| DataFusionError::Internal("files have numbers".into()))?.values();
     let mut parts = VecDeque::new();

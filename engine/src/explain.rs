@@ -17,6 +17,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, stream};
 
 use crate::kept::{Kept, thousands};
+use crate::table::RecentRows;
 
 /// Adds to the rows of `EXPLAIN` one that tells what is kept, and once they are there one that tells what was read.
 pub(crate) fn with_costs(
@@ -80,9 +81,11 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, tables: &mut BTreeMap<String, Read>) {
     let first = files.and_then(|files| files.file_groups.iter().flat_map(|group| group.iter()).next());
     // Whatever else counts bytes puts lists together of the records of several tables.
     let lists = plan.name() == crate::assemble::NAME;
-    let table = match first {
-        Some(file) => Some(table_of(file.path().as_ref())),
-        None => lists.then(|| "records of lists".to_owned()),
+    let recent = plan.downcast_ref::<RecentRows>();
+    let table = match (first, recent) {
+        (Some(file), _) => Some(table_of(file.path().as_ref())),
+        (None, Some(recent)) => Some(recent.table.clone()),
+        (None, None) => lists.then(|| "records of lists".to_owned()),
     };
     if let (Some(table), Some(metrics)) = (table, plan.metrics()) {
         let read = tables.entry(table).or_default();

@@ -95,6 +95,9 @@ pub(crate) fn index(wanted: &[Wanted]) -> &'static str {
 /// Indices that are read at a time.
 const AT_A_TIME: usize = 8;
 
+/// Of so few files one is likely to be read whatever their indices say.
+const FEW: usize = 4;
+
 /// By file the rows that can be what is wanted.
 ///
 /// # Errors
@@ -109,7 +112,14 @@ pub(crate) async fn rows(
     for (number, file) in files.iter().enumerate() {
         let file = Arc::clone(file);
         each.push(async move {
-            let index = readers.archive().row_index(snapshot, &file).await;
+            let index = readers.archive().row_index(snapshot, &file);
+            // A footer takes as long to come as an index, and does not wait for it.
+            let footer = async {
+                if files.len() <= FEW {
+                    readers.prepare(&file).await;
+                }
+            };
+            let (index, ()) = futures::join!(index, footer);
             let index = index.map_err(|e| DataFusionError::External(Box::new(e)))?;
             Ok::<_, DataFusionError>((number, of_file(index.as_deref(), &file, wanted)))
         });

@@ -11,26 +11,43 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet};
 use futures::future::BoxFuture;
 use noctuary_storage::Archive;
 use noctuary_storage::footers::ParquetFile;
+use noctuary_storage::log::DataFile;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::Result;
 use parquet::file::metadata::ParquetMetaData;
 
+use crate::table::Recent;
+
 /// Opens files of one archive.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Readers {
     archive: Archive,
+    recent: Recent,
 }
 
 impl Readers {
     pub(crate) fn new(archive: Archive) -> Self {
-        Self { archive }
+        Self { archive, recent: Recent::default() }
     }
 
     /// The archive.
     pub(crate) fn archive(&self) -> &Archive {
         &self.archive
+    }
+
+    /// What is in memory of files of recent commits.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// Has the footer of a file in memory, if it can be read. Whoever needs it is told why it cannot.
+    pub(crate) async fn prepare(&self, file: &DataFile) {
+        let mut reader = self.open(Path::from(file.path.as_str()), file.bytes, Count::new());
+        // To take it apart is work for another thread.
+        let load = tokio::spawn(async move { reader.get_metadata(None).await.map(drop) });
+        let _ = load.await;
     }
 
     /// A file by its name and length; what is read of it is added to `bytes`.

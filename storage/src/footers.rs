@@ -26,8 +26,12 @@ use crate::error::StorageError;
 use crate::log::DataFile;
 use crate::tables::Table;
 
-/// Footers are read in one request if they are no longer than this.
-const PREFETCH_BYTES: usize = 256 << 10;
+/// Footers are read in one request if they are no longer than this,
+const PREFETCH_BYTES: u64 = 256 << 10;
+/// or than this part of a large file: page indices of flat rows take 1 % of it.
+const PREFETCH_PART: u64 = 96;
+/// But never more at once than this.
+const PREFETCH_MOST: u64 = 16 << 20;
 
 /// Footers by file name. Files never change, so neither do these.
 #[derive(Debug, Clone)]
@@ -61,9 +65,10 @@ pub struct ParquetFile {
 
 impl ParquetFile {
     async fn load(&self) -> Result<Arc<ParquetMetaData>> {
+        let prefetch = (self.size / PREFETCH_PART).clamp(PREFETCH_BYTES, PREFETCH_MOST);
         let metadata = ParquetMetaDataReader::new()
             .with_page_index_policy(PageIndexPolicy::Optional)
-            .with_prefetch_hint(Some(PREFETCH_BYTES))
+            .with_prefetch_hint(usize::try_from(prefetch).ok())
             .load_and_finish(Fetch { store: &self.store, path: &self.path }, self.size)
             .await?;
         Ok(Arc::new(metadata))

@@ -75,9 +75,12 @@ pub async fn merge(archive: &Archive) {
 }
 
 pub async fn session(archive: &Archive, prune: bool) -> Session {
-    let extend: Vec<noctuary_engine::Extension> = vec![Arc::new(noctuary_queries::register)];
-    let options = EngineOptions { threads: 2, prune, extend, ..EngineOptions::default() };
-    Engine::new(archive.clone(), options).unwrap().session(SessionOptions::default()).await.unwrap()
+    let options = EngineOptions { threads: 2, prune, ..EngineOptions::default() };
+    Engine::new(archive.clone(), noctuary_queries::with_functions(options))
+        .unwrap()
+        .session(SessionOptions::default())
+        .await
+        .unwrap()
 }
 
 pub async fn sorted(session: &Session, sql: &str) -> Vec<Vec<String>> {
@@ -120,7 +123,9 @@ fn condition() -> impl Strategy<Value = String> {
 fn rows_that_an_index_chose_are_those_of_a_full_scan() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let archive = runtime.block_on(sky());
-    for state in ["as committed", "merged", "with later commits", "without indices", "with those of others"] {
+    for state in
+        ["as committed", "merged", "with later commits", "without indices", "with those of others", "with many commits"]
+    {
         runtime.block_on(prepare(&archive, state));
         // Nothing of before is remembered.
         let archive = runtime.block_on(Archive::open(archive.location().clone())).unwrap();
@@ -165,6 +170,12 @@ pub async fn prepare(archive: &Archive, state: &str) {
             let packets: Vec<Vec<u8>> = (175..230).map(alert).collect();
             take(archive, vec![Source::packets("later", Box::new(packets.into_iter()))]).await;
         }
+        "with many commits" => {
+            for commit in 0..10_i64 {
+                let packets: Vec<Vec<u8>> = (200 + commit * 9..200 + commit * 9 + 12).map(alert).collect();
+                take(archive, vec![Source::packets(&format!("small {commit}"), Box::new(packets.into_iter()))]).await;
+            }
+        }
         "without indices" => {
             for path in indices().await {
                 store.delete(&path).await.unwrap();
@@ -182,6 +193,43 @@ pub async fn prepare(archive: &Archive, state: &str) {
         }
         _ => {}
     }
+}
+
+/// What was committed last is read from files once, and found in memory after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn recent_commits_are_read_once() {
+    let archive = sky().await;
+    merge(&archive).await;
+    prepare(&archive, "with many commits").await;
+    let (pruned, full) = (session(&archive, true).await, session(&archive, false).await);
+    let every = "SELECT diaSourceId, _object, _origin, ra, psfFlux, _commit FROM lsst.sources";
+    let plan = async |session: &Session| {
+        let planned = session.plan(every).await.unwrap().physical_plan().await.unwrap();
+        datafusion::physical_plan::displayable(&*planned).indent(false).to_string()
+    };
+    assert!(plan(&pruned).await.contains("RecentRowsExec: lsst.sources, 10 files"), "{}", plan(&pruned).await);
+    assert!(!plan(&full).await.contains("RecentRowsExec"));
+    for question in [
+        every.to_owned(),
+        "SELECT count(*) FROM lsst.sources".to_owned(),
+        "SELECT count(*), sum(psfFlux) FROM lsst.sources WHERE _commit > 8".to_owned(),
+        "SELECT _commit, count(*) FROM lsst.sources GROUP BY 1".to_owned(),
+        "SELECT count(*) FROM lsst.sources VERSION AS OF 11 WHERE ra IS NOT NULL".to_owned(),
+        format!("SELECT count(*) FROM ({every} LIMIT 7)"),
+    ] {
+        assert_eq!(sorted(&pruned, &question).await, sorted(&full, &question).await, "{question}");
+    }
+    // Files that are there no more are asked for nothing.
+    let newest = archive.snapshot().await.unwrap();
+    let recent = newest.files(noctuary_storage::Table::Sources, None).filter(|file| file.level == 0);
+    let recent: Vec<_> = recent.cloned().collect();
+    assert_eq!(recent.len(), 10);
+    let before = sorted(&pruned, every).await;
+    for file in &recent {
+        archive.store().delete(&file.path.as_str().into()).await.unwrap();
+    }
+    assert_eq!(sorted(&pruned, every).await, before);
+    assert!(pruned.plan("SELECT midpointMjdTai FROM lsst.sources").await.unwrap().execute().await.is_err());
 }
 
 /// Rows that a question reads.

@@ -1,21 +1,18 @@
 //! A table that lies in files, a survey's alerts or the archive's own: which files, which leaves, which rows.
 
+mod recent;
+mod recent_rows;
+mod scan;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::stats::Precision;
-use datafusion::common::{DFSchema, ScalarValue, Statistics};
-use datafusion::config::TableParquetOptions;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::common::DFSchema;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::conjunction;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -25,23 +22,18 @@ use noctuary_packet::apart::RecordKind;
 use noctuary_storage::copies::Each;
 use noctuary_storage::index::{OwnColumns, Rows};
 use noctuary_storage::log::DataFile;
-use noctuary_storage::tables::{COMMIT, IdTypes, RIGHTS, alert_lists, runs_column};
-use noctuary_storage::{Access, Shown, Snapshot, Table};
-use object_store::ObjectMeta;
-use object_store::path::Path;
-use parquet::arrow::arrow_reader::RowSelection;
+use noctuary_storage::tables::{COMMIT, IdTypes, alert_lists, runs_column};
+use noctuary_storage::{Access, Snapshot, Table};
 
 use crate::adapter::AdapterFactory;
 use crate::apart::{self, Apart, Held};
 use crate::assemble::{Assemble, Hidden, Parts, Wanted};
 use crate::columns::AlertColumns;
-use crate::commits::{self, BROUGHT};
+use crate::commits::BROUGHT;
 use crate::conditions::{Condition, KeyNames};
-use crate::copies::{Copies, Rows as Selections};
+use crate::copies::Copies;
 use crate::early;
 use crate::gather;
-use crate::guard::Guard;
-use crate::hints::hint;
 use crate::kept::{Chosen, Tally, kept, thousands};
 use crate::lookup;
 use crate::merge::{Kind, Place};
@@ -50,6 +42,11 @@ use crate::reader::Readers;
 use crate::records::RecordColumns;
 use crate::regions::Regions;
 use crate::whole;
+
+pub(crate) use recent::Recent;
+pub(crate) use recent_rows::RecentRows;
+use scan::Choice;
+pub(crate) use scan::STORE;
 
 /// Files of one table, read as DataFusion wants them.
 #[derive(Debug, Clone)]
@@ -244,84 +241,6 @@ impl FileTable {
         }
         Ok(())
     }
-
-    /// Reads columns of files, as far as rights allow.
-    async fn read(
-        &self,
-        state: &dyn Session,
-        mut columns: Vec<usize>,
-        choice: &Choice<'_>,
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Choice { files, rows: shown, conditions, .. } = choice;
-        let all = self.read.table_schema();
-        if self.labels.is_some() {
-            columns.push(all.index_of(RIGHTS)?);
-        }
-        let visible = files.iter().all(|(_, file)| self.snapshot.visible().of(file) == Shown::All);
-        let whole = visible && files.iter().all(|(number, _)| shown.get(*number).is_none_or(Option::is_none));
-        let width = columns.len();
-        let commit = all.index_of(COMMIT)?;
-        let told = self.stamped && (columns.contains(&commit) || !visible);
-        if told {
-            if !columns.contains(&commit) {
-                columns.push(commit);
-            }
-            columns.push(all.index_of(BROUGHT)?);
-        }
-        self.tell(state, &columns, choice).await?;
-        let options = TableParquetOptions {
-            global: state.config_options().execution.parquet.clone(),
-            ..TableParquetOptions::default()
-        };
-        let mut source = ParquetSource::new(self.read.clone())
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
-        let hints = self.ids.map(|ids| conditions.iter().filter_map(|c| hint(c, ids)).collect::<Vec<_>>());
-        if let Some(hint) = hints.into_iter().flatten().reduce(Expr::and) {
-            let schema = DFSchema::try_from(Arc::clone(all))?;
-            source = source.with_predicate(state.create_physical_expr(hint, &schema)?);
-        }
-        // A count of rows must not count hidden ones.
-        let rows = if self.labels.is_none() && whole {
-            usize::try_from(files.iter().map(|(_, f)| f.rows).sum::<u64>()).map_or(Precision::Absent, Precision::Exact)
-        } else {
-            Precision::Absent
-        };
-        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(all) };
-        let partitioned = files.iter().map(|(number, file)| {
-            let rows = shown.get(*number).and_then(Option::as_ref);
-            partitioned(*number, file, self.stamped, rows)
-        });
-        let group = FileGroup::new(partitioned.collect());
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE)?, Arc::new(source))
-            .with_file_groups(group.split_files(state.config().target_partitions()))
-            .with_projection_indices(Some(columns))?
-            .with_limit(limit.filter(|_| self.labels.is_none() && whole))
-            .with_statistics(statistics)
-            .with_expr_adapter(Some(Arc::clone(&self.adapters) as _))
-            .build();
-        let mut scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
-        if told {
-            scan = commits::shown(state, scan, width, &self.snapshot, files)?;
-        }
-        match &self.labels {
-            Some(labels) => Ok(Arc::new(Guard::new(scan, Arc::clone(labels))?)),
-            None => Ok(scan),
-        }
-    }
-}
-
-/// What is read of a table.
-struct Choice<'t> {
-    /// Files with their numbers.
-    files: Vec<(usize, &'t Arc<DataFile>)>,
-    /// By the numbers of files the rows that are read of them.
-    rows: Selections,
-    /// What statistics of row groups and pages may tell.
-    conditions: Vec<Condition>,
-    /// What chose, for people.
-    by: Vec<String>,
 }
 
 fn files(snapshot: &Snapshot, table: Table, columns: &AlertColumns) -> Vec<Arc<DataFile>> {
@@ -356,25 +275,6 @@ fn read_schema(schema: &Schema, hidden: &Fields, stamped: bool) -> TableSchema {
     TableSchema::builder(Arc::new(Schema::new(fields)))
         .with_table_partition_cols(of_file.into_iter().map(Arc::new).collect::<Vec<_>>())
         .build()
-}
-
-fn partitioned(number: usize, file: &DataFile, stamped: bool, rows: Option<&RowSelection>) -> PartitionedFile {
-    let meta = ObjectMeta {
-        location: Path::from(file.path.as_str()),
-        last_modified: chrono::DateTime::UNIX_EPOCH,
-        size: file.bytes,
-        e_tag: None,
-        version: None,
-    };
-    let value = |number: i64| ScalarValue::Int64(Some(number));
-    let commit = i64::try_from(file.commit).unwrap_or(i64::MAX);
-    let commit = if stamped && file.commits.is_some() { ScalarValue::Int64(None) } else { value(commit) };
-    let number = i64::try_from(number).unwrap_or(i64::MAX);
-    let file = PartitionedFile::new_from_meta(meta).with_partition_values(vec![commit, value(number)]);
-    match rows {
-        Some(rows) => file.with_extension(ParquetRowSelection::new(rows.clone())),
-        None => file,
-    }
 }
 
 /// The type at a dotted path that leads through records only.
@@ -485,6 +385,3 @@ impl TableProvider for FileTable {
         Ok(Arc::new(Assemble::new(input, Arc::new(parts))?))
     }
 }
-
-/// The name under which DataFusion knows the archive's store.
-pub(crate) const STORE: &str = "noctuary://archive";
