@@ -9,6 +9,7 @@ mod metadata;
 mod replay;
 mod run;
 mod service;
+mod size;
 mod statement;
 mod status;
 mod wire;

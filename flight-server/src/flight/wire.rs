@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tonic::Status;
 
+use super::size;
 use crate::error::{Failure, Result};
 
 /// Half of what the most timid clients take: a message is cut by an estimate.
@@ -90,11 +91,7 @@ pub fn cut(batch: RecordBatch) -> Vec<RecordBatch> {
 
 /// Bytes that the rows of a slice take, not those of the whole that it is a slice of.
 fn bytes_of(batch: &RecordBatch) -> usize {
-    batch
-        .columns()
-        .iter()
-        .map(|c| c.to_data().get_slice_memory_size().unwrap_or_else(|_| c.get_buffer_memory_size()))
-        .sum()
+    batch.columns().iter().map(|column| size::of(column, 0..batch.num_rows())).sum()
 }
 
 /// Messages of rows, the announced schema first.

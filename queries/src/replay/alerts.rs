@@ -31,6 +31,8 @@ const ALERTS: usize = 512;
 const TRIGGERS: usize = 32_768;
 /// Alerts whose images are held in memory at a time.
 const WITH_IMAGES: usize = 64;
+/// Rows are given in pieces of about so many bytes, of which some wait for whoever takes them.
+const PIECE_BYTES: usize = 2 << 20;
 /// Parts of a chunk that are read while earlier ones are sent.
 const AHEAD: usize = 2;
 
@@ -372,7 +374,7 @@ fn windows(places: &[Place], target: usize) -> Vec<Range<usize>> {
     windows
 }
 
-/// Cuts rows where visits end, if they have to be of one visit.
+/// Cuts rows where there are too many bytes of them, and where visits end if they have to be of one visit.
 fn of_visits(
     batch: &RecordBatch,
     paced: bool,
@@ -381,11 +383,20 @@ fn of_visits(
 ) -> Result<Vec<Piece>, EngineError> {
     let mut pieces = Vec::new();
     let mut from = 0;
+    let mut bytes = 0;
+    for column in batch.columns() {
+        bytes += column.to_data().get_slice_memory_size()?;
+    }
+    let rows = (batch.num_rows() * PIECE_BYTES / bytes.max(1)).max(1);
     let same = |a: &Place, b: &Place| !paced || a.visit() == b.visit();
     for run in places(batch)?.chunk_by(same) {
         let visit = run.last().map(Place::visit);
         let begins = visit.and_then(|visit| begins.get(&visit)).copied().unwrap_or(f64::NAN);
-        pieces.push(Piece { batch: batch.slice(from, run.len()), survey: Arc::clone(survey), begins, visit });
+        for part in (0..run.len()).step_by(rows) {
+            let batch = batch.slice(from + part, rows.min(run.len() - part));
+            let visit = run.get(part + batch.num_rows() - 1).map(Place::visit);
+            pieces.push(Piece { batch, survey: Arc::clone(survey), begins, visit });
+        }
         from += run.len();
     }
     Ok(pieces)

@@ -20,6 +20,7 @@ mod ticket;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -143,6 +144,8 @@ pub fn last_place(batch: &RecordBatch) -> Result<Option<Place>, EngineError> {
     Ok(listed::places(&last)?.pop())
 }
 
+/// From the plan of a paced replay to its first visit, so that whoever asked is there when it begins.
+const LEAD_MS: i64 = 1_000;
 /// Bytes of all tickets of a replay, at most, about: clients take no larger answers.
 const TICKETS_BYTES: u64 = 2 << 20;
 /// Chunks of a replay, at most, about.
@@ -183,6 +186,7 @@ impl Replays {
     /// [`noctuary_engine::ErrorKind::NotFound`] if a night or version is not there.
     pub async fn plan(&self, request: &Request, now: i64) -> Result<Plan, EngineError> {
         request.check()?;
+        let asked = Instant::now();
         let version = match &request.as_of {
             Some(asked) => {
                 let Ok(asked) = asked.parse::<AsOf>();
@@ -212,7 +216,7 @@ impl Replays {
         let count = visits.len() as u64;
         let begin = request.pace.map(|_| match request.begin.as_deref().and_then(request::unix) {
             Some(begin) => (begin * 1e3) as i64,
-            None => now,
+            None => now + (asked.elapsed().as_millis() as i64) + LEAD_MS,
         });
         let chunks = plan::cut(visits, target);
         Ok(Plan { version: snapshot.version(), request, surveys, schema, chunks, visits: count, note, begin })
