@@ -215,6 +215,37 @@ def test_nothing_to_replay_is_said(address):
     assert list(replay) == [] and replay.info.packets == 0
 
 
+def test_what_was_purged_is_told(program, tmp_path):
+    folder = str(tmp_path)
+
+    def run(*arguments):
+        subprocess.run([program, *arguments, "--archive", folder], check=True, capture_output=True)
+
+    subprocess.run([program, "demo", "--dir", folder], check=True, capture_output=True)
+    server = Server(program, folder)
+    try:
+        nights = noctuary.sql(NIGHT, server=server.address)
+        first, second, count = nights["_night"][0].as_py(), nights["_night"][1].as_py(), nights["n"][0].as_py()
+        every = [packet.alert for packet in noctuary.packets(server=server.address)]
+        begun = noctuary.packets(server=server.address)
+        gone = every[-3:]
+        # Packets that are given up as a whole after their replay was planned.
+        run("purge", "alerts", *map(str, gone), "--reason", "a test", "--yes")
+        with pytest.warns(noctuary.LostPacket, match="3 packets were purged"):
+            assert [packet.alert for packet in begun] == every[:-3]
+        # Packets of which the images are given up.
+        run("purge", "cutouts", "--survey", "lsst", "--before", second.isoformat(), "--reason", "a test", "--yes")
+        replay = noctuary.replay(server=server.address)
+        with pytest.warns(noctuary.LostPacket, match="alert [0-9]+: ") as told:
+            assert ids(replay) == every[count:-3]
+        assert len(told) == count
+        lost = list(noctuary.packets(server=server.address, nights=first))
+        assert [packet.alert for packet in lost] == every[:count]
+        assert all(packet.data is None and packet.lost for packet in lost)
+    finally:
+        server.stop(signal.SIGTERM)
+
+
 def test_slim_alerts_have_the_fields_that_were_asked_for(address, places):
     fields = ["diaSourceId", "diaSource.psfFlux", "prvDiaSources.midpointMjdTai"]
     whole = {alert["diaSourceId"]: alert for alert in noctuary.replay(server=address, where="diaSource.snr > 10")}
