@@ -25,8 +25,9 @@ const LARGE_VISIT: u32 = 5_000;
 
 /// Runs a workload.
 pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Report, Failure> {
-    let Input::Simulated { plan, .. } = &workload.input else {
-        return Err(Failure("a replay needs simulated packets".into()));
+    let plan = match &workload.input {
+        Input::Simulated { plan, .. } => Some(plan),
+        _ => None,
     };
     let machine = Machine::here();
     let archive = options.work()?.join("archive");
@@ -60,7 +61,7 @@ pub fn run(workload: &Workload, corpus: &Corpus, options: &Options) -> Result<Re
             let cpu = processor.get(processor.len() / 2).copied();
             report.row(row(&name, shape.what, &sample, cpu).cell("goal", goal));
         }
-        if merged && asked.is_empty() {
+        if let (true, true, Some(plan)) = (merged, asked.is_empty(), plan) {
             paced(&server, plan, mean, &mut report)?;
         }
         let peak = peak_memory_of(&server.process());

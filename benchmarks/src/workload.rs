@@ -156,8 +156,12 @@ fn read(file: &Path) -> Result<Workload, Failure> {
     if workload.kind == Kind::Get && matches!(workload.input, Input::Real { .. }) {
         return Err(Failure::at(file, "a workload of kind get needs simulated packets, whose ids are known"));
     }
-    if workload.kind == Kind::Replay && !matches!(workload.input, Input::Simulated { .. }) {
-        return Err(Failure::at(file, "a workload of kind replay needs simulated packets, whose visits are known"));
+    let simulated = matches!(workload.input, Input::Simulated { .. });
+    if workload.kind == Kind::Replay && workload.flat_out.is_empty() && !simulated {
+        return Err(Failure::at(
+            file,
+            "what is replayed at a pace has to be simulated packets, whose visits are known",
+        ));
     }
     if let Some(name) = workload.flat_out.iter().find(|name| !replay::is_flat_out(name)) {
         return Err(Failure::at(file, format!("flat_out has {name:?}, which is nothing that is asked for")));

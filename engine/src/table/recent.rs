@@ -84,6 +84,16 @@ impl FileTable {
         counted: bool,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = Arc::new(self.read.table_schema().project(columns)?);
+        let table = files.first().map_or_else(String::new, |(_, file)| name(file));
+        if columns.is_empty() {
+            let count = |(number, file): &(usize, &Arc<DataFile>)| match rows.get(*number).and_then(Option::as_ref) {
+                Some(rows) => rows.row_count(),
+                None => usize::try_from(file.rows).unwrap_or(usize::MAX),
+            };
+            let options = RecordBatchOptions::new().with_row_count(Some(files.iter().map(count).sum()));
+            let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options)?;
+            return Ok(Arc::new(RecentRows::new(table, files.len(), schema, vec![vec![batch]], counted)));
+        }
         let kept = self.kept(state, columns, files).await?;
         let mut whole =
             BatchCoalescer::new(Arc::clone(&schema), BATCH).with_biggest_coalesce_batch_size(Some(BATCH / 2));
@@ -112,10 +122,6 @@ impl FileTable {
         if partitions.is_empty() {
             partitions.push(Vec::new());
         }
-        let table = files.first().map_or_else(String::new, |(_, file)| {
-            let table = file.table.to_string();
-            file.survey.as_ref().map_or_else(|| table.clone(), |survey| format!("{survey}.{table}"))
-        });
         Ok(Arc::new(RecentRows::new(table, files.len(), schema, partitions, counted)))
     }
 
@@ -195,5 +201,13 @@ impl FileTable {
         let values = columns.iter().map(column).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(schema), values, &options)?)
+    }
+}
+
+/// The table of a file, as questions call it.
+fn name(file: &DataFile) -> String {
+    match &file.survey {
+        Some(survey) => format!("{survey}.{}", file.table),
+        None => file.table.to_string(),
     }
 }
