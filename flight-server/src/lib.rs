@@ -15,8 +15,3 @@ mod output;
 mod progress;
 
 pub use cli::{run, run_with};
-
-/// Plans are made of thousands of small pieces, and rows of large ones that come and go: the system's own allocator
-/// spends a fifth of a short question on the first, and gives the second back to the system each time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
