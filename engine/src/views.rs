@@ -32,10 +32,11 @@ impl fmt::Debug for Views {
     }
 }
 
-/// A version, and the labels that may be seen of it; `None` for all.
-type Seen = (u64, Option<BTreeSet<String>>);
+/// A version, that from whose files it is read, which a vacuum or a purge changes, and the labels that may be seen of
+/// it; `None` for all.
+type Seen = (u64, u64, Option<BTreeSet<String>>);
 
-/// What a version looks like to some reader. It takes milliseconds to make, and never changes.
+/// What a version looks like to some reader. It takes milliseconds to make.
 #[derive(Clone)]
 pub(crate) struct View {
     pub(crate) tables: Arc<Tables>,
@@ -63,7 +64,7 @@ impl Views {
             Access::Everything => None,
             Access::Labels(labels) => Some(labels.clone()),
         };
-        let seen = (snapshot.version(), labels);
+        let seen = (snapshot.version(), snapshot.files_of(), labels);
         if let Some(view) = self.known.get(&seen) {
             return Ok(view);
         }

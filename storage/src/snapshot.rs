@@ -18,8 +18,8 @@ pub struct Snapshot {
     pub(crate) schemas: Arc<SchemaStore>,
     pub(crate) surveys: Arc<Surveys>,
     pub(crate) visible: Arc<Visible>,
-    /// False if it is read from the files of a later version.
-    pub(crate) own_files: bool,
+    /// The version from whose files it is read: its own, or a later one.
+    files_of: u64,
     /// Rows by label of the files that are shown in part, by their names.
     pub(crate) parts: Arc<BTreeMap<String, BTreeMap<String, u64>>>,
     groups: Arc<OnceLock<Groups>>,
@@ -32,7 +32,8 @@ impl Snapshot {
     /// What a state shows, with the schemas and surveys that it names.
     pub(crate) fn new(state: Arc<State>, schemas: Arc<SchemaStore>, surveys: Arc<Surveys>) -> Self {
         let visible = Arc::new(Visible::new(state.version, state.undone.clone()));
-        Self { state, schemas, surveys, visible, own_files: true, parts: Arc::default(), groups: Arc::default() }
+        let files_of = state.version;
+        Self { state, schemas, surveys, visible, files_of, parts: Arc::default(), groups: Arc::default() }
     }
 
     /// Follows an entry, whose schemas and surveys are known by now.
@@ -51,7 +52,7 @@ impl Snapshot {
         own.files = later.files.iter().filter(shown).cloned().collect();
         // What was purged since was taken from all versions.
         own.purged = later.purged.clone();
-        Self { own_files: false, ..Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys)) }
+        Self { files_of: later.version, ..Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys)) }
     }
 
     /// The same, when it is known how much is shown of files that are shown in part.
@@ -65,6 +66,12 @@ impl Snapshot {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.state.version
+    }
+
+    /// The version from whose files it is read: its own, or, since a vacuum or a purge took some of these, a later one.
+    #[must_use]
+    pub fn files_of(&self) -> u64 {
+        self.files_of
     }
 
     /// Which commits it shows. A file may hold rows of others.

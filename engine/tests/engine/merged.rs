@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use noctuary_engine::SessionOptions;
+use noctuary_engine::{Engine, EngineOptions, SessionOptions};
 use noctuary_storage::compact::{Policy, compact};
+use noctuary_storage::purge::{Order, PacketsOrder, purge};
 use noctuary_storage::vacuum::{VacuumOptions, vacuum};
 use noctuary_storage::{Access, Archive, Meter};
 
@@ -148,6 +149,37 @@ async fn answers_the_same(archive: &Archive, questions: &[&str]) {
     let (_, _, wanted) = wanted.iter().find(|(a, v, _)| a.is_everything() && *v == newest / 2).unwrap();
     let found = answers(archive, questions, None, &Access::Everything, true).await;
     assert_same(wanted, &found, "rolled back");
+}
+
+/// A server that has answered of a version goes on to, when the files of that version are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_that_were_asked_of_before_outlive_their_files() {
+    let archive = coast().await;
+    let engine = Engine::new(archive.clone(), EngineOptions::default()).unwrap();
+    let newest = archive.snapshot().await.unwrap().version();
+    let every = "SELECT _alert, _commit FROM beacon.alerts";
+    let named = format!("{every} VERSION AS OF {newest}");
+    let answer = async || {
+        let options = SessionOptions { as_of: Some(newest), access: Access::Everything };
+        let session = sorted(&engine.session(options).await.unwrap(), every).await;
+        let question = sorted(&engine.session(SessionOptions::default()).await.unwrap(), &named).await;
+        assert_eq!(session, question);
+        session
+    };
+    let before = answer().await;
+    let merged = Policy { now: true, ..Policy::of(chrono::NaiveDate::MAX) };
+    compact(&archive, &merged, &Meter::default()).await.unwrap();
+    let all =
+        VacuumOptions { keep: chrono::TimeDelta::zero(), grace: chrono::TimeDelta::zero(), ..VacuumOptions::default() };
+    assert!(vacuum(&archive, &all).await.unwrap().superseded > 0);
+    assert_eq!(answer().await, before);
+
+    let gone = before[0][0].clone();
+    let order = Order::Packets(PacketsOrder { survey: Some("beacon".into()), alerts: vec![gone.clone()] });
+    purge(&archive, &order, "a test", chrono::Utc::now(), false).await.unwrap();
+    let left: Vec<_> = before.iter().filter(|row| row[0] != gone).cloned().collect();
+    assert!(left.len() < before.len());
+    assert_eq!(answer().await, left);
 }
 
 #[tokio::test(flavor = "multi_thread")]
