@@ -64,7 +64,7 @@ impl Views {
             Access::Everything => None,
             Access::Labels(labels) => Some(labels.clone()),
         };
-        let seen = (snapshot.version(), snapshot.files_of(), labels);
+        let seen = (snapshot.version(), snapshot.read_from(), labels);
         if let Some(view) = self.known.get(&seen) {
             return Ok(view);
         }

@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub(crate) surveys: Arc<Surveys>,
     pub(crate) visible: Arc<Visible>,
     /// The version from whose files it is read: its own, or a later one.
-    files_of: u64,
+    read_from: u64,
     /// Rows by label of the files that are shown in part, by their names.
     pub(crate) parts: Arc<BTreeMap<String, BTreeMap<String, u64>>>,
     groups: Arc<OnceLock<Groups>>,
@@ -32,8 +32,8 @@ impl Snapshot {
     /// What a state shows, with the schemas and surveys that it names.
     pub(crate) fn new(state: Arc<State>, schemas: Arc<SchemaStore>, surveys: Arc<Surveys>) -> Self {
         let visible = Arc::new(Visible::new(state.version, state.undone.clone()));
-        let files_of = state.version;
-        Self { state, schemas, surveys, visible, files_of, parts: Arc::default(), groups: Arc::default() }
+        let read_from = state.version;
+        Self { state, schemas, surveys, visible, read_from, parts: Arc::default(), groups: Arc::default() }
     }
 
     /// Follows an entry, whose schemas and surveys are known by now.
@@ -52,7 +52,7 @@ impl Snapshot {
         own.files = later.files.iter().filter(shown).cloned().collect();
         // What was purged since was taken from all versions.
         own.purged = later.purged.clone();
-        Self { files_of: later.version, ..Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys)) }
+        Self { read_from: later.version, ..Self::new(state, Arc::clone(&self.schemas), Arc::clone(&self.surveys)) }
     }
 
     /// The same, when it is known how much is shown of files that are shown in part.
@@ -70,8 +70,8 @@ impl Snapshot {
 
     /// The version from whose files it is read: its own, or, since a vacuum or a purge took some of these, a later one.
     #[must_use]
-    pub fn files_of(&self) -> u64 {
-        self.files_of
+    pub fn read_from(&self) -> u64 {
+        self.read_from
     }
 
     /// Which commits it shows. A file may hold rows of others.

@@ -57,7 +57,10 @@ class Retry:
         self._pause, self._until = _PAUSE[0], None
 
     def after(self, error):
-        """Waits a while, or raises the error when patience is at an end."""
+        """Waits a while, or raises the error when patience is at an end, or when the archive is damaged."""
+        if "data loss" in str(error):
+            # It looks like a connection that was cut, and would be told again.
+            raise error
         now = time.monotonic()
         if self._until is None:
             self._until = now + self._patience

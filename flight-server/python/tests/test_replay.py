@@ -215,6 +215,21 @@ def test_nothing_to_replay_is_said(address):
     assert list(replay) == [] and replay.info.packets == 0
 
 
+def test_damage_is_told_at_once(program, tmp_path):
+    subprocess.run([program, "demo", "--dir", str(tmp_path)], check=True, capture_output=True)
+    server = Server(program, str(tmp_path))
+    try:
+        replay = noctuary.packets(server=server.address)
+        for file in tmp_path.glob("cutouts/**/*.parquet"):
+            file.unlink()
+        began = time.monotonic()
+        with pytest.raises(flight.FlightInternalError, match="data loss"):
+            list(replay)
+        assert time.monotonic() - began < 60
+    finally:
+        server.stop(signal.SIGTERM)
+
+
 def test_what_was_purged_is_told(program, tmp_path):
     folder = str(tmp_path)
 

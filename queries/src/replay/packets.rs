@@ -26,7 +26,7 @@ use super::tasks::Task;
 
 /// Packets that are put together at a time, at most: in number, and by their bytes unless a single one has more.
 const PORTION_ROWS: usize = 512;
-const PORTION_BYTES: u64 = 24 << 20;
+const PORTION_BYTES: u64 = 16 << 20;
 /// Of a batch the same: what every client takes in one message.
 const BATCH_ROWS: usize = 256;
 const BATCH_BYTES: usize = 2 << 20;

@@ -36,7 +36,7 @@ const HEADERS: u64 = 256;
 /// Files of which it is remembered how much of them some version shows.
 const PARTS: u64 = 4_096;
 /// Memory for what the packets of whole files are made of, while nights are replayed.
-const MATTER_BYTES: u64 = 192 << 20;
+const MATTER_BYTES: u64 = 128 << 20;
 
 /// An open archive. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use crate::tables::Table;
 
 /// Packets that are put together at a time, at most: in number, and by their bytes unless a single one has more.
 const UNIT_ROWS: usize = 512;
-const UNIT_BYTES: u64 = 24 << 20;
+const UNIT_BYTES: u64 = 16 << 20;
 /// Files whose parts are held in memory as a whole at a time, at most.
 const WHOLE_FILES: usize = 4;
 /// They are if at least this part of their packets is wanted.

@@ -65,7 +65,7 @@ pub(super) async fn check(archive: &Archive, snapshot: &Snapshot) -> Vec<Check> 
         }),
         Err(e) => entries.fail(format!("the log cannot be listed: {e}")),
     }
-    if snapshot.files_of() != snapshot.version() {
+    if snapshot.read_from() != snapshot.version() {
         state.files.clone_from(&snapshot.state.files);
         state.purged.clone_from(&snapshot.state.purged);
     }

@@ -22,7 +22,7 @@ use super::{run, wire};
 use crate::error::{Failure, Kind, Result};
 
 /// Packets that were put together are kept for others up to this.
-const SHARED_BYTES: u64 = 160 << 20;
+const SHARED_BYTES: u64 = 96 << 20;
 /// Batches that are ready before they are sent.
 const AHEAD: usize = 6;
 
