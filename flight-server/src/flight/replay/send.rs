@@ -88,7 +88,8 @@ impl Sender {
         pieces: impl Stream<Item = Result<Piece>> + Send + 'static,
     ) -> Messages {
         let first: Result<FlightData, Status> = Ok(SchemaAsIpc::new(announced, &IpcWriteOptions::default()).into());
-        let (pieces, announced) = (Box::pin(pieces), Arc::clone(announced));
+        // After the last piece there may be a word about it, and then it is asked for another.
+        let (pieces, announced) = (Box::pin(pieces.fuse()), Arc::clone(announced));
         let messages = stream::try_unfold((self, pieces), move |(mut sender, mut pieces)| {
             let announced = Arc::clone(&announced);
             async move {
