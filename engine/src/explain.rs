@@ -16,7 +16,7 @@ use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, stream};
 
-use crate::kept::{Kept, thousands};
+use crate::kept::{Kept, table_of, thousands};
 use crate::table::RecentRows;
 
 /// Adds to the rows of `EXPLAIN` one that tells what is kept, and once they are there one that tells what was read.
@@ -111,15 +111,5 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, tables: &mut BTreeMap<String, Read>) {
     }
     for child in plan.children() {
         collect(child, tables);
-    }
-}
-
-/// The table of a file, by its path: `lsst.sources` of `sources/lsst/...`.
-fn table_of(path: &str) -> String {
-    let mut parts = path.split('/');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(table), Some(survey), Some(_)) => format!("{survey}.{table}"),
-        (Some(table), ..) => format!("archive.{table}"),
-        _ => path.to_owned(),
     }
 }

@@ -47,6 +47,16 @@ impl fmt::Display for Share {
     }
 }
 
+/// The table of a file, by its path: `lsst.sources` of `sources/lsst/...`.
+pub(crate) fn table_of(path: &str) -> String {
+    let mut parts = path.split('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(table), Some(survey), Some(_)) => format!("{survey}.{table}"),
+        (Some(table), ..) => format!("archive.{table}"),
+        _ => path.to_owned(),
+    }
+}
+
 /// A number in groups of three digits.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -121,7 +131,7 @@ pub(crate) async fn kept(readers: &Readers, chosen: Chosen<'_>, leaves: Leaves<'
     let Some(first) = chosen.all.first() else { return Ok(None) };
     let sum = |of: fn(&DataFile) -> u64| chosen.all.iter().map(|file| of(file)).sum();
     let mut kept = Kept {
-        table: format!("{}.{}", first.survey.as_deref().unwrap_or("archive"), first.table),
+        table: table_of(&first.path),
         files: Share { kept: chosen.files.len() as u64, of: chosen.all.len() as u64 },
         rows: Share { kept: 0, of: sum(|file| file.rows) },
         row_groups: Share::default(),

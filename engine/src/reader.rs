@@ -44,6 +44,9 @@ impl Readers {
 
     /// Has the footer of a file in memory, if it can be read. Whoever needs it is told why it cannot.
     pub(crate) async fn prepare(&self, file: &DataFile) {
+        if self.archive.footers().has(&file.path) {
+            return;
+        }
         let mut reader = self.open(Path::from(file.path.as_str()), file.bytes, Count::new());
         // To take it apart is work for another thread.
         let load = tokio::spawn(async move { reader.get_metadata(None).await.map(drop) });

@@ -21,6 +21,7 @@ mod flux;
 pub mod lightcurve;
 mod relations;
 pub mod replay;
+pub mod size;
 mod sky;
 mod time;
 

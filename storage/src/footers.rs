@@ -47,6 +47,12 @@ impl Footers {
         Self { cache: Cache::builder().max_capacity(bytes).weigher(weigh).build() }
     }
 
+    /// True if the footer of a file is in memory.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.cache.contains_key(path)
+    }
+
     /// A reader of one file.
     #[must_use]
     pub fn reader(&self, store: &Arc<dyn ObjectStore>, path: Path, size: u64) -> ParquetFile {

@@ -22,6 +22,7 @@ use super::recent_rows::RecentRows;
 use super::{FILE, FileTable};
 use crate::assemble::by_file;
 use crate::gather::damaged;
+use crate::kept::table_of;
 
 /// Columns of files that are kept take so many bytes at most.
 const KEPT_BYTES: u64 = 128 << 20;
@@ -84,7 +85,7 @@ impl FileTable {
         counted: bool,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = Arc::new(self.read.table_schema().project(columns)?);
-        let table = files.first().map_or_else(String::new, |(_, file)| name(file));
+        let table = files.first().map_or_else(String::new, |(_, file)| table_of(&file.path));
         if columns.is_empty() {
             let count = |(number, file): &(usize, &Arc<DataFile>)| match rows.get(*number).and_then(Option::as_ref) {
                 Some(rows) => rows.row_count(),
@@ -94,7 +95,7 @@ impl FileTable {
             let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options)?;
             return Ok(Arc::new(RecentRows::new(table, files.len(), schema, vec![vec![batch]], counted)));
         }
-        let kept = self.kept(state, columns, files).await?;
+        let kept = self.in_memory(state, columns, files).await?;
         let mut whole =
             BatchCoalescer::new(Arc::clone(&schema), BATCH).with_biggest_coalesce_batch_size(Some(BATCH / 2));
         for (number, file) in files {
@@ -126,7 +127,7 @@ impl FileTable {
     }
 
     /// By file and column what is in memory, what was not read before too.
-    async fn kept(
+    async fn in_memory(
         &self,
         state: &dyn Session,
         columns: &[usize],
@@ -201,13 +202,5 @@ impl FileTable {
         let values = columns.iter().map(column).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(schema), values, &options)?)
-    }
-}
-
-/// The table of a file, as questions call it.
-fn name(file: &DataFile) -> String {
-    match &file.survey {
-        Some(survey) => format!("{survey}.{}", file.table),
-        None => file.table.to_string(),
     }
 }

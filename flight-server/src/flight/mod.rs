@@ -9,7 +9,6 @@ mod metadata;
 mod replay;
 mod run;
 mod service;
-mod size;
 mod statement;
 mod status;
 mod wire;

@@ -14,9 +14,9 @@ use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
+use noctuary_queries::size;
 use tonic::Status;
 
-use super::size;
 use crate::error::{Failure, Result};
 
 /// Half of what the most timid clients take: a message is cut by an estimate.
@@ -78,7 +78,7 @@ pub fn cut(batch: RecordBatch) -> Vec<RecordBatch> {
     let mut open = vec![batch];
     let mut pieces = Vec::new();
     while let Some(batch) = open.pop() {
-        if batch.num_rows() > 1 && bytes_of(&batch) > MAX_MESSAGE {
+        if batch.num_rows() > 1 && size::of_batch(&batch) > MAX_MESSAGE {
             let half = batch.num_rows() / 2;
             open.push(batch.slice(half, batch.num_rows() - half));
             open.push(batch.slice(0, half));
@@ -87,11 +87,6 @@ pub fn cut(batch: RecordBatch) -> Vec<RecordBatch> {
         }
     }
     pieces
-}
-
-/// Bytes that the rows of a slice take, not those of the whole that it is a slice of.
-fn bytes_of(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(|column| size::of(column, 0..batch.num_rows())).sum()
 }
 
 /// Messages of rows, the announced schema first.

@@ -25,6 +25,7 @@ use super::listed::{listed, places};
 use super::request::{Request, Shape};
 use super::select::{Selection, quoted, table};
 use super::tasks::Task;
+use crate::size;
 
 /// Places that rows are asked for at a time: alerts carry histories, triggers do not.
 const ALERTS: usize = 512;
@@ -383,10 +384,7 @@ fn of_visits(
 ) -> Result<Vec<Piece>, EngineError> {
     let mut pieces = Vec::new();
     let mut from = 0;
-    let mut bytes = 0;
-    for column in batch.columns() {
-        bytes += column.to_data().get_slice_memory_size()?;
-    }
+    let bytes = size::of_batch(batch);
     let rows = (batch.num_rows() * PIECE_BYTES / bytes.max(1)).max(1);
     let same = |a: &Place, b: &Place| !paced || a.visit() == b.visit();
     for run in places(batch)?.chunk_by(same) {

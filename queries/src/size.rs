@@ -5,11 +5,18 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType;
 
+/// Bytes of all rows of a batch: of a slice its own rows, not those of the whole that it is a slice of.
+#[must_use]
+pub fn of_batch(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| of(column, 0..batch.num_rows())).sum()
+}
+
 /// Bytes of some rows of a column: values, offsets and marks of what is null.
+#[must_use]
 pub fn of(column: &ArrayRef, rows: Range<usize>) -> usize {
     let nulls = if column.nulls().is_some() { rows.len().div_ceil(8) } else { 0 };
     nulls
@@ -55,8 +62,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        BooleanArray, FixedSizeBinaryArray, Float64Array, LargeBinaryArray, ListArray, RecordBatch, StringArray,
-        StructArray,
+        BooleanArray, FixedSizeBinaryArray, Float64Array, LargeBinaryArray, ListArray, StringArray, StructArray,
     };
     use arrow::datatypes::{Field, Int32Type};
     use arrow::ipc::writer::StreamWriter;
