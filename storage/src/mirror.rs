@@ -49,6 +49,11 @@ const TRIES: usize = 5;
 /// [`ErrorKind::Invalid`] if there is another archive at the place of the copy; [`ErrorKind::Damaged`] if a file of the
 /// original is no longer what was put there.
 pub async fn mirror(from: &Archive, to: &Location, meter: &Meter) -> Result<MirrorReport> {
+    // Tickets of the original are worth as much at the copy, whoever of both hands out the first. An original that
+    // cannot be written to gets no key here, and has none to give.
+    if let Err(e) = from.ticket_key().await {
+        tracing::info!("the copy will sign tickets with a key of its own: {e}");
+    }
     let mut tries = 0;
     loop {
         let snapshot = from.snapshot().await?;
@@ -72,7 +77,10 @@ async fn copy(from: &Archive, snapshot: &Snapshot, to: &Location, meter: &Meter)
     for folder in [paths::SCHEMAS, paths::SURVEYS, paths::HEADERS, paths::KEYS] {
         let there = sizes(to.store(), folder).await?;
         for (path, size) in sizes(from.store(), folder).await? {
-            if there.get(&path) != Some(&size) {
+            // A copy that was served before it was complete may have made a key of its own.
+            let same = there.get(&path) == Some(&size)
+                && (folder != paths::KEYS || same_bytes(from.store(), to.store(), &path).await?);
+            if !same {
                 report.bytes += carry(from.store(), to.store(), &path, None).await?;
                 report.objects += 1;
             }
@@ -189,6 +197,12 @@ fn lost(version: u64) -> StorageError {
 async fn sizes(store: &Arc<dyn ObjectStore>, folder: &str) -> Result<BTreeMap<String, u64>> {
     let objects = store.list(Some(&Path::from(folder)));
     Ok(objects.map_ok(|object| (object.location.to_string(), object.size)).try_collect().await?)
+}
+
+/// True if a small object is the same in both.
+async fn same_bytes(from: &Arc<dyn ObjectStore>, to: &Arc<dyn ObjectStore>, path: &str) -> Result<bool> {
+    let path = Path::from(path);
+    Ok(from.get(&path).await?.bytes().await? == to.get(&path).await?.bytes().await?)
 }
 
 /// Copies an object, of any length, and says how long it was.
