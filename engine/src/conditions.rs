@@ -17,6 +17,7 @@ use noctuary_packet::schema::Schema;
 use noctuary_packet::survey::{Survey, TimeForm, TimeScale};
 use noctuary_packet::time::MjdTai;
 use noctuary_storage::index::OwnColumns;
+use noctuary_storage::log::OwnTime;
 use noctuary_storage::tables::COMMIT;
 
 use crate::regions::{Extent, Regions};
@@ -34,6 +35,8 @@ pub(crate) enum Key {
     Dec,
     Healpix,
     Commit,
+    /// The time of a record by its own column, in the survey's count.
+    OwnTime,
 }
 
 impl Key {
@@ -49,7 +52,7 @@ impl Key {
         (Self::Commit, COMMIT),
     ];
 
-    /// The name of its column.
+    /// The name of its column, which is a key column of all files that have it; none of records' own times.
     pub(crate) fn column(self) -> &'static str {
         Self::ALL.iter().find(|(key, _)| *key == self).map_or("", |(_, name)| name)
     }
@@ -159,6 +162,18 @@ impl KeyNames {
         Self { paths }
     }
 
+    /// The column of records that says when they were measured, of which files know the least and greatest value.
+    pub(crate) fn of_times(survey: &Survey, leaf: impl Fn(&str) -> Option<DataType>) -> Self {
+        let column = OwnTime::column_of(survey);
+        let column = column.filter(|name| leaf(name) == Some(DataType::Float64));
+        Self { paths: column.map(|name| (name.to_owned(), (Key::OwnTime, Relation::Same))).into_iter().collect() }
+    }
+
+    /// True if a field means a key.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.paths.contains_key(path)
+    }
+
     /// The key that an expression stands for.
     fn key(&self, expr: &Expr) -> Option<(Key, Relation)> {
         if let Some(key) = own_key(expr) {
@@ -169,7 +184,7 @@ impl KeyNames {
                 // Only casts that keep every value, and with it the order.
                 let key = self.key(expr)?;
                 let int = matches!(key.0, Key::Alert | Key::Object | Key::Visit | Key::Healpix | Key::Commit);
-                let float = matches!(key.0, Key::Time | Key::Ra | Key::Dec);
+                let float = matches!(key.0, Key::Time | Key::OwnTime | Key::Ra | Key::Dec);
                 let keeps = match field.data_type() {
                     DataType::Int64 => int,
                     DataType::Float64 => float,
@@ -337,8 +352,10 @@ fn compare((key, relation): (Key, Relation), op: Operator, value: Value) -> Cond
 /// The literal as a value of the key's own type; `None` where the two are not compared as such.
 fn fitting(key: Key, value: Value) -> Option<Value> {
     match (key, value) {
-        (Key::Time | Key::Ra | Key::Dec, Value::Int(v)) if v.unsigned_abs() < 1 << 53 => Some(Value::Float(v as f64)),
-        (Key::Time | Key::Ra | Key::Dec, Value::Float(v)) if v.is_finite() => Some(Value::Float(v)),
+        (Key::Time | Key::OwnTime | Key::Ra | Key::Dec, Value::Int(v)) if v.unsigned_abs() < 1 << 53 => {
+            Some(Value::Float(v as f64))
+        }
+        (Key::Time | Key::OwnTime | Key::Ra | Key::Dec, Value::Float(v)) if v.is_finite() => Some(Value::Float(v)),
         (Key::Night | Key::Visit | Key::Healpix | Key::Commit, Value::Int(v)) => Some(Value::Int(v)),
         (Key::Alert | Key::Object, value @ (Value::Int(_) | Value::Text(_))) => Some(value),
         _ => None,

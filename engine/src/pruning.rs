@@ -97,6 +97,7 @@ fn span(key: Key, file: &DataFile) -> Option<(Value, Value)> {
         Key::Night => int(stats.night.map(|(a, b)| (i64::from(a), i64::from(b)))),
         Key::Visit => int(stats.visit),
         Key::Time => float(stats.mjd_tai),
+        Key::OwnTime => float(stats.own_time.as_ref().and_then(|time| time.range)),
         Key::Ra => float(stats.ra),
         Key::Dec => float(stats.dec),
         Key::Healpix => int(stats.healpix_29),

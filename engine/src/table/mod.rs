@@ -63,6 +63,8 @@ pub(crate) struct FileTable {
     keys: Arc<KeyNames>,
     /// Columns of records that an index speaks of.
     own: Arc<KeyNames>,
+    /// The column of records with their time.
+    times: Arc<KeyNames>,
     ids: Option<IdTypes>,
     /// Lists that files hold apart.
     apart: Arc<[Arc<Apart>]>,
@@ -119,8 +121,9 @@ impl FileTable {
         // has one that no file has.
         let hidden = Fields::from(vec![Field::new("_exact", DataType::Boolean, true)]);
         let read = read_schema(&plain.schema, &hidden, plain.stamped);
-        let own = Arc::new(own);
-        Self { read, hidden, adapters, ids: Some(alerts.ids), labels, copies, indexed: repeat, own, prune, ..plain }
+        let times = KeyNames::of_times(&alerts.survey, |path| leaf(&columns.places, path));
+        let (own, times, ids) = (Arc::new(own), Arc::new(times), Some(alerts.ids));
+        Self { read, hidden, adapters, ids, labels, copies, indexed: repeat, own, times, prune, ..plain }
     }
 
     /// The same table, in which a reader with these rights sees one of several rows.
@@ -149,6 +152,7 @@ impl FileTable {
             adapters: Arc::new(AdapterFactory::new(Arc::default())),
             keys: Arc::default(),
             own: Arc::default(),
+            times: Arc::default(),
             ids: None,
             apart: Arc::default(),
             lengths: BTreeSet::new(),
@@ -177,8 +181,17 @@ impl FileTable {
         Self { read: read_schema(&schema, &self.hidden, self.stamped), schema, lengths, ..self.clone() }
     }
 
-    fn conditions(&self, filters: &[Expr], regions: &Regions) -> Vec<Condition> {
-        if self.prune { filters.iter().map(|f| self.keys.condition(f, regions)).collect() } else { Vec::new() }
+    /// What conditions say of keys that these names stand for; nothing if nothing is to be left out by it.
+    fn conditions(&self, names: &KeyNames, filters: &[Expr], regions: &Regions) -> Vec<Condition> {
+        if self.prune { filters.iter().map(|filter| names.condition(filter, regions)).collect() } else { Vec::new() }
+    }
+
+    /// Files in which a row may fulfil conditions on keys, and on the times of records, with their numbers.
+    fn chosen(&self, keys: &[Condition], times: &[Condition]) -> recent::Files<'_> {
+        // The mapping may have named another column when a file was written.
+        let timed = |file: &DataFile| file.stats.own_time.as_ref().is_some_and(|time| self.times.has(&time.column));
+        let may = |file: &DataFile| may_match(keys, file) && (!timed(file) || may_match(times, file));
+        self.files.iter().enumerate().filter(|(_, file)| may(file)).collect()
     }
 
     /// By file the rows that can be what a question asks for, where an index tells, and which index that is.
@@ -310,9 +323,8 @@ impl TableProvider for FileTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let regions = Regions::of(state.config());
-        let conditions = self.conditions(filters, &regions);
-        let mut files: Vec<(usize, &Arc<DataFile>)> =
-            self.files.iter().enumerate().filter(|(_, f)| may_match(&conditions, f)).collect();
+        let conditions = self.conditions(&self.keys, filters, &regions);
+        let mut files = self.chosen(&conditions, &self.conditions(&self.times, filters, &regions));
         let mut by = Vec::new();
         if files.len() < self.files.len() {
             by.push(format!("statistics of files: {}", thousands(files.len() as u64)));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::util::display::array_value_to_string;
 use chrono::NaiveDate;
 use futures::TryStreamExt;
 use noctuary_engine::{Engine, EngineOptions, Session, SessionOptions};
@@ -31,7 +32,7 @@ pub fn place(object: i64) -> (f64, f64) {
     }
 }
 
-/// An alert with three earlier sources, some of which are odd: of another object, without a position, far away.
+/// An alert with three earlier sources, some of which are odd: of another object, without a position or time, far away.
 fn alert(id: i64) -> Vec<u8> {
     let object = id * 7 % OBJECTS;
     let (ra, dec) = place(object);
@@ -41,6 +42,7 @@ fn alert(id: i64) -> Vec<u8> {
         1 => (ra, (dec + 3.0).min(90.0)),
         n => ((ra + wander(n)).rem_euclid(360.0), (dec + wander(n + 1)).clamp(-90.0, 90.0)),
     };
+    let when = |n: i64| if (id + n) % 13 == 2 { f64::NAN } else { 60_990.0 + (id - n) as f64 };
     let owner = |n: i64| if (id + n) % 17 == 0 { object + 1 } else { object };
     let each = |of: &dyn Fn(i64) -> Value| Value::Each((0..3).map(of).collect());
     let values = [
@@ -51,6 +53,7 @@ fn alert(id: i64) -> Vec<u8> {
         ("prvDiaSources", Value::Items(3)),
         ("prvDiaSources[].diaSourceId", each(&|n| (object * 1_000 + (id / 5 + n) % 9).into())),
         ("prvDiaSources[].diaObjectId", each(&|n| owner(n).into())),
+        ("prvDiaSources[].midpointMjdTai", each(&|n| when(n).into())),
         ("prvDiaSources[].ra", each(&|n| earlier(n).0.into())),
         ("prvDiaSources[].dec", each(&|n| earlier(n).1.into())),
         ("prvDiaForcedSources", Value::Items(2)),
@@ -105,6 +108,10 @@ fn condition() -> impl Strategy<Value = String> {
         (centre.clone(), radius.clone()).prop_map(|((ra, dec), r)| format!("cone(ra, dec, {ra}, {dec}, {r})")),
         (centre, radius).prop_map(|((ra, dec), r)| format!("angular_distance(ra, dec, {ra}, {dec}) < {r}")),
         (0..9_i64).prop_map(|n| format!("diaSourceId % 9 <> {n}")),
+        (60_980..61_230_i64, 0..40_i64)
+            .prop_map(|(from, days)| { format!("midpointMjdTai BETWEEN {from} AND {}", from + days) }),
+        (60_980..61_230_i64, prop::sample::select(vec!["=", "<", ">=", "<>"]))
+            .prop_map(|(time, op)| format!("midpointMjdTai {op} {time}.0")),
         Just("_origin = 'history'".to_owned()),
         (1..14_i64, prop::sample::select(vec!["=", "<", ">="])).prop_map(|(n, op)| format!("_commit {op} {n}")),
         prop::sample::select(vec!["_object = 7.0", "diaObjectId = '7'", "_object IN (NULL, 7)", "ra IS NULL"])
@@ -193,6 +200,28 @@ pub async fn prepare(archive: &Archive, state: &str) {
         }
         _ => {}
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_other_times_are_not_read() {
+    let archive = sky().await;
+    let session = session(&archive, true).await;
+    let kept = async |condition: &str| {
+        let sql = format!("SELECT diaSourceId FROM lsst.sources WHERE {condition}");
+        let told = session.dry_run(&sql).await.unwrap();
+        let number = |name: &str| -> u64 {
+            array_value_to_string(told.column_by_name(name).unwrap(), 0).unwrap().parse().unwrap()
+        };
+        (number("files"), number("of_files"))
+    };
+    let (all, of) = kept("psfFlux > 0").await;
+    assert!(all == of && of >= 6, "{all} of {of}");
+    let (some, _) = kept("midpointMjdTai BETWEEN 61000 AND 61005").await;
+    assert!(0 < some && some < of, "{some} of {of}");
+    assert_eq!(kept("midpointMjdTai > 70000").await.0, 0);
+    assert_eq!(kept("NOT midpointMjdTai < 70000").await.0, 0);
+    merge(&archive).await;
+    assert_eq!(kept("midpointMjdTai > 70000").await.0, 0);
 }
 
 /// What was committed last is read from files once, and found in memory after that.

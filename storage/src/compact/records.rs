@@ -11,6 +11,7 @@ use futures::TryStreamExt;
 use noctuary_packet::apart::RecordEncoder;
 use noctuary_packet::id::Id;
 use noctuary_packet::schema::{NodeId, Schema};
+use noctuary_packet::survey::Survey;
 use parquet::arrow::ProjectionMask;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -23,7 +24,7 @@ use crate::error::{Result, StorageError};
 use crate::footers::batches;
 use crate::index::{self, Builder, OwnColumns};
 use crate::ingest::{TRIGGER, digest};
-use crate::log::{DataFile, FileStats};
+use crate::log::{DataFile, FileStats, OwnTime};
 use crate::packets::ids_of;
 use crate::parts::read_rows;
 use crate::rows::RowMap;
@@ -84,9 +85,10 @@ impl Merge {
             .collect();
         let units = self.units().await?;
         let own = self.own_columns(&target);
+        let survey = target.survey.as_deref().and_then(|name| self.snapshot.survey(name)).cloned();
         let mut index = own.clone().map(Builder::new);
         let mut output = Output::new(self.archive.store(), target);
-        let mut stats = Stats::default();
+        let mut stats = Stats { survey, ..Stats::default() };
         let mut at = 0;
         while at < units.len() {
             let mut rows = 0;
@@ -293,6 +295,7 @@ fn alike(batch: &RecordBatch) -> Result<RecordBatch> {
 /// What the log will say of the rows.
 #[derive(Debug, Default)]
 struct Stats {
+    survey: Option<Arc<Survey>>,
     rows: u32,
     told: FileStats,
     commits: Option<(u64, u64)>,
@@ -304,6 +307,9 @@ impl Stats {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         let missing = |name: &str| StorageError::internal(format!("rows without {name}"));
         self.rows += u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+        if let Some(survey) = &self.survey {
+            OwnTime::see(&mut self.told.own_time, survey, batch);
+        }
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| missing(name));
         let cells = column("_anchor")?.as_primitive_opt::<Int64Type>().ok_or_else(|| missing("_anchor"))?;
         widen(&mut self.told.healpix_29, cells.iter().flatten());

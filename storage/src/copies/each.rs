@@ -15,7 +15,7 @@ use noctuary_packet::id::Id;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::RowSelection;
 use parquet::schema::types::SchemaDescriptor;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::AT_A_TIME;
 use super::hidden::Hidden;
@@ -58,8 +58,11 @@ pub enum RowsOf {
     Forced,
 }
 
-/// The greatest is shown: what it is, its time, its commit, and its place in that and in the files.
-type Rank = (u8, u64, u64, u64, usize);
+/// The greatest is shown: what it is, its time, its commit, its place in that, and in the files.
+type Rank = (u8, u64, u64, Arrival, usize);
+/// Where a row stands among those of its commit. Records of an object come as they arrived, those of each schema by
+/// themselves.
+type Arrival = (u64, u64);
 
 /// Of some rows of files, `None` being all, those that are shown.
 ///
@@ -136,6 +139,7 @@ impl Look<'_> {
             let values = key.map(|path| values(&batch, path).ok_or_else(|| damaged(path))).transpose()?;
             let stands = if of_alerts { Stands::of_alerts(&batch) } else { Stands::of_records(&batch) };
             let stands = stands.ok_or_else(|| damaged(own.first().copied().unwrap_or_default()))?;
+            let schema = xxh3_64(file.schema.as_deref().unwrap_or_default().as_bytes());
             let mut bytes = Vec::new();
             for (row, place) in (0..batch.num_rows()).zip(numbers.by_ref()) {
                 let label = labels.is_valid(row).then(|| labels.value(row));
@@ -155,7 +159,7 @@ impl Look<'_> {
                 if key % self.parts != self.part {
                     continue;
                 }
-                let (time, arrival) = stands.when(row, place);
+                let (time, arrival) = stands.when(row, (schema, place as u64));
                 let own = ((what, time, commit, arrival, number), place);
                 let known = best.entry(key).or_insert(own);
                 if *known != own {
@@ -214,14 +218,14 @@ impl<'b> Stands<'b> {
     }
 
     /// The time of an alert, in an order that numbers have, and where it stands among those of its commit.
-    fn when(&self, row: usize, place: usize) -> (u64, u64) {
-        let Self::Alerts { times, seqs } = self else { return (0, place as u64) };
+    fn when(&self, row: usize, place: Arrival) -> (u64, Arrival) {
+        let Self::Alerts { times, seqs } = self else { return (0, place) };
         let (times, seqs) = (times.as_primitive::<Float64Type>(), seqs.as_primitive::<Int32Type>());
         let time = if times.is_valid(row) { times.value(row) } else { f64::NEG_INFINITY };
         // Times of alerts are finite or null.
         let bits = time.to_bits();
         let ordered = if time.is_sign_negative() { !bits } else { bits | 1 << 63 };
-        (ordered, u64::from(seqs.value(row).unsigned_abs()))
+        (ordered, (u64::from(seqs.value(row).unsigned_abs()), 0))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use noctuary_packet::apart::gzip::{self, Unpacked};
 use noctuary_packet::apart::{Anatomy, Apart, Cut, Fill, Hole, Part, Recipe, RecordKind, Runs, take_apart};
+use noctuary_packet::id::Id;
 use noctuary_packet::schema::NodeId;
 use noctuary_packet::survey::AlertKeys;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
@@ -19,6 +20,8 @@ use crate::error::{Result, StorageError};
 pub(super) struct TakenApart<'d> {
     /// In the order of the packets.
     pub packets: Vec<PacketParts>,
+    /// Of each packet the cell where its records lie.
+    pub anchors: Vec<Option<i64>>,
     /// Records by the file that they go to.
     pub records: Vec<Records<'d>>,
     /// Pieces of images.
@@ -128,11 +131,24 @@ fn stands_for(keys: &AlertKeys) -> u64 {
     }
 }
 
+/// Where packets lie: at the cell of the first packet of their object, which is hardly ever seen at the very same one
+/// again, or at their own.
+fn anchors(rows: &[StoredRow]) -> Vec<Option<i64>> {
+    let mut first: HashMap<&Id, Option<i64>> = HashMap::new();
+    let anchor = |row: &StoredRow| stats::cell(&row.accepted.keys);
+    rows.iter()
+        .map(|row| match &row.accepted.keys.object {
+            Some(object) => *first.entry(object).or_insert_with(|| anchor(row)),
+            None => anchor(row),
+        })
+        .collect()
+}
+
 /// Takes packets of one schema apart, on two threads if there is one `beside` this.
 ///
-/// Records come in the order of the sky: by the cell of the alert that had them first, then by object, then as they
-/// stood in the packet. The history of an object, and later what has been added to it, is so one run of rows. Pieces
-/// come in the order of the packets.
+/// Records come in the order of the sky: by the cell of the first alert of their object, then by object, then in the order
+/// of the packets, then as they stood in the packet. The history of an object, and later what has been added to it, is so
+/// one run of rows, of which the last came last. Pieces come in the order of the packets.
 ///
 /// # Errors
 /// When a packet that has been walked cannot be walked again.
@@ -152,11 +168,9 @@ pub(super) fn take<'d>(resolved: &Resolved, rows: &'d [StoredRow], beside: bool)
         })
     });
 
+    let anchors = anchors(rows);
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_cached_key(|at| {
-        let keys = &rows[*at].accepted.keys;
-        (stats::cell(keys), keys.object.clone(), *at)
-    });
+    order.sort_by_cached_key(|at| (anchors[*at], rows[*at].accepted.keys.object.clone(), *at));
     let mut lists: Vec<Vec<Option<Runs>>> = vec![vec![None; anatomy.lists().len()]; rows.len()];
     for at in order {
         let (rights, of) = (rows[at].accepted.keys.rights, stands_for(&rows[at].accepted.keys));
@@ -197,5 +211,5 @@ pub(super) fn take<'d>(resolved: &Resolved, rows: &'d [StoredRow], beside: bool)
         packets.push(PacketParts { rest: apart.rest, recipe, history, forced });
     }
     records.retain(|file| !file.rows.is_empty());
-    Ok(TakenApart { packets, records, pieces })
+    Ok(TakenApart { packets, anchors, records, pieces })
 }

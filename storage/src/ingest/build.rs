@@ -72,12 +72,12 @@ fn group(resolved: &Resolved, rows: &[StoredRow], group: &str, alone: bool, buil
     let (lists, single): (Vec<_>, Vec<_>) = taken.records.iter().partition(|records| records.of_list);
     let (mut files, other) = both(
         alone,
-        || lists.iter().map(|records| records.file(resolved, rows, group)).collect::<Result<Vec<_>>>(),
+        || lists.iter().map(|records| records.file(resolved, rows, &taken.anchors, group)).collect::<Result<Vec<_>>>(),
         || {
             let mut files = vec![packets::alerts(resolved, rows, &taken.packets, group, stats.clone())?];
             files.extend(taken.pieces.file(resolved, group, &stats)?);
             for records in &single {
-                files.push(records.file(resolved, rows, group)?);
+                files.push(records.file(resolved, rows, &taken.anchors, group)?);
             }
             Ok(files)
         },

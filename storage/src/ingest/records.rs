@@ -14,7 +14,7 @@ use super::resolve::Resolved;
 use super::stats;
 use crate::error::Result;
 use crate::files::{File, file, writer};
-use crate::log::FileStats;
+use crate::log::{FileStats, OwnTime};
 use crate::tables::{record_keys, table_of};
 
 /// What tells a record from others of its object.
@@ -28,7 +28,13 @@ impl Records<'_> {
     ///
     /// # Errors
     /// When records of packets that have been walked cannot be put in columns.
-    pub fn file(&self, resolved: &Resolved, packets: &[StoredRow], group: &str) -> Result<File> {
+    pub fn file(
+        &self,
+        resolved: &Resolved,
+        packets: &[StoredRow],
+        anchors: &[Option<i64>],
+        group: &str,
+    ) -> Result<File> {
         let table = table_of(self.kind);
         // The portions of a file are decoded one at a time.
         let mut decoder = Decoder::exact(&resolved.schema, self.node, self.rows.len()).map_err(not_as_walked)?;
@@ -36,6 +42,7 @@ impl Records<'_> {
         fields.extend(decoder.arrow_schema().fields().iter().cloned());
         let schema = Arc::new(Schema::new(fields));
         let mut writer = writer(table, &schema)?;
+        let mut own_time = None;
         for range in portions(&self.rows, |record| record.bytes.len()) {
             let rows = &self.rows[range];
             for record in rows {
@@ -44,21 +51,23 @@ impl Records<'_> {
             let keys = |record: &Record<'_>| -> &AlertKeys { &packets[record.packet].accepted.keys };
             let rights = |record: &Record<'_>| resolved.survey.rights.label(record.rights);
             let mut columns: Vec<ArrayRef> = vec![
-                Arc::new(rows.iter().map(|r| stats::cell(keys(r))).collect::<Int64Array>()),
+                Arc::new(rows.iter().map(|r| anchors[r.packet]).collect::<Int64Array>()),
                 ids(resolved.ids.object, rows.iter().map(|r| keys(r).object.as_ref())),
                 Arc::new(rows.iter().map(|r| Some(r.origin.name())).collect::<StringArray>()),
                 Arc::new(rows.iter().map(|r| Some(rights(r))).collect::<StringArray>()),
                 Arc::new(rows.iter().map(|r| digest(r.bytes)).collect::<Int32Array>()),
             ];
             columns.extend(decoder.finish().map_err(not_as_walked)?.columns().iter().cloned());
-            writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+            OwnTime::see(&mut own_time, &resolved.survey, &batch);
+            writer.write(&batch)?;
         }
-        let stats = self.stats(resolved, packets);
+        let stats = FileStats { own_time, ..self.stats(resolved, packets, anchors) };
         let path = resolved.anatomy.path(self.node);
         Ok(file(table, Some(resolved.of()), group, Some(path), self.rows.len(), stats, writer.into_inner()?))
     }
 
-    fn stats(&self, resolved: &Resolved, packets: &[StoredRow]) -> FileStats {
+    fn stats(&self, resolved: &Resolved, packets: &[StoredRow], anchors: &[Option<i64>]) -> FileStats {
         let mut stats = FileStats::default();
         for record in &self.rows {
             let label = resolved.survey.rights.label(record.rights);
@@ -69,11 +78,11 @@ impl Records<'_> {
         holders.dedup();
         let keys = || holders.iter().map(|at| &packets[*at].accepted.keys);
         stats.object = stats::range(keys().filter_map(|k| k.object.clone()));
-        stats.healpix_29 = stats::range(keys().filter_map(stats::cell));
+        stats.healpix_29 = stats::range(holders.iter().filter_map(|at| anchors[*at]));
         if keys().any(|k| k.object.is_none()) {
             stats.with_nulls.push("_object".to_owned());
         }
-        if keys().any(|k| stats::cell(k).is_none()) {
+        if holders.iter().any(|at| anchors[*at].is_none()) {
             stats.with_nulls.push("_anchor".to_owned());
         }
         stats

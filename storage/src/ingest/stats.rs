@@ -63,6 +63,7 @@ pub(super) fn of(resolved: &Resolved, rows: &[StoredRow]) -> FileStats {
         ra: range(keys().filter_map(|k| k.ra)),
         dec: range(keys().filter_map(|k| k.dec)),
         healpix_29: range(keys().filter_map(cell)),
+        own_time: None,
         with_nulls,
         rights,
     }

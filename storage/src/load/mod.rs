@@ -24,7 +24,7 @@ use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::files::{file, writer};
 use crate::ingest::{cell_of, id_of_file, range};
-use crate::log::{Entry, FileStats, SourceId, SourceMove};
+use crate::log::{Entry, FileStats, OwnTime, SourceId, SourceMove};
 use crate::meter::Meter;
 use crate::snapshot::Snapshot;
 use crate::tables::{Table, id_types, record_columns, record_keys};
@@ -312,6 +312,7 @@ async fn commit(
 
 fn stats(batch: &RecordBatch, target: &Target) -> FileStats {
     let mut stats = FileStats::default();
+    OwnTime::see(&mut stats.own_time, &target.survey, batch);
     stats.rights.insert(target.rights.clone(), batch.num_rows() as u64);
     let anchors = batch.column(0).as_primitive::<arrow::datatypes::Int64Type>();
     stats.healpix_29 = range(anchors.iter().flatten());

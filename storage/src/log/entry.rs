@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use noctuary_packet::id::Id;
 use serde::{Deserialize, Serialize};
 
+use super::OwnTime;
 use crate::tables::Table;
 
 /// The first format that is read for ever.
@@ -223,6 +224,9 @@ pub struct FileStats {
     /// HEALPix cells of order 29, NESTED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healpix_29: Option<(i64, i64)>,
+    /// Times of records, by their own column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_time: Option<OwnTime>,
     /// Columns of the above in which some row has no value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with_nulls: Vec<String>,
@@ -343,7 +347,7 @@ pub struct SurveyRecord {
 
 /// Ranges of floats as text: `serde_json` reads numbers to within a unit in the last place, and a bound that is off by
 /// one would hide the row that it came from.
-mod exact {
+pub(super) mod exact {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

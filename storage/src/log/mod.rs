@@ -4,6 +4,7 @@
 //! put-if-absent; the one that comes second looks at what the first did and decides again.
 
 mod entry;
+mod own_time;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ pub use entry::{
     Cleared, Counts, DataFile, Entry, FIRST_FORMAT, FORMAT, FileStats, Purged, PurgedPacket, SchemaRecord, SourceId,
     SourceMove, SurveyRecord,
 };
+pub use own_time::OwnTime;
 
 use crate::error::{Result, StorageError};
 use crate::paths;
