@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::common::TableReference;
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement;
@@ -208,7 +209,7 @@ pub(crate) fn with_views(state: &SessionState, tables: &Arc<Tables>, views: &OfV
     let catalog = tables.catalog()?;
     for (version, tables) in views {
         let own = tables.catalog()?;
-        for schema in own.schema_names() {
+        for schema in own.schema_names().into_iter().filter(|schema| schema != INFORMATION_SCHEMA) {
             if let Some(provider) = own.schema(&schema) {
                 catalog.register_schema(&schema_of(&schema, *version), provider)?;
             }

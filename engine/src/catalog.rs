@@ -5,12 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use datafusion::catalog::information_schema::{
-    INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES, InformationSchemaProvider,
-};
-use datafusion::catalog::{
-    CatalogProvider, MemTable, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider, TableProvider,
-};
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
+use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
@@ -23,6 +19,7 @@ use crate::apart::KINDS;
 use crate::columns::AlertColumns;
 use crate::describe::{self, Described};
 use crate::error::{EngineError, Result};
+use crate::information::{self, Information};
 use crate::made::Made;
 use crate::named::Material;
 use crate::names::Mentioned;
@@ -54,7 +51,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
     pub(crate) schemas: BTreeMap<String, BTreeMap<String, Entry>>,
-    /// Columns of the tables of `information_schema`, which DataFusion provides.
+    /// Columns of the tables of `information_schema`.
     information: BTreeMap<String, Arc<Vec<Described>>>,
     /// Surveys with alerts that may be seen: `alerts` without a schema is theirs if it is one.
     with_alerts: Vec<String>,
@@ -63,7 +60,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// The tables of a snapshot for a reader with these rights.
     pub(crate) async fn new(snapshot: &Snapshot, access: &Access, readers: &Arc<Readers>, prune: bool) -> Result<Self> {
-        let mut tables = Self { information: information().await?, ..Self::default() };
+        let mut tables = Self { information: information::described().await?, ..Self::default() };
         for survey in snapshot.surveys().list() {
             tables.schemas.insert(survey.name.clone(), of_survey(snapshot, survey, access, readers, prune)?);
             if system::has_rows(snapshot, &survey.name, access) {
@@ -234,12 +231,21 @@ impl Tables {
 
     /// The tables as DataFusion wants them.
     pub(crate) fn catalog(self: &Arc<Self>) -> Result<Arc<dyn CatalogProvider>> {
+        let told = self.schemas.get(ARCHIVE).and_then(|tables| tables.get("columns"));
+        let told = told.map(|entry| Arc::clone(&entry.provider));
+        let catalog = self.own_schemas()?;
+        let information = Information::new(Arc::new(self.own_schemas()?), told);
+        catalog.register_schema(INFORMATION_SCHEMA, Arc::new(information))?;
+        Ok(Arc::new(catalog))
+    }
+
+    fn own_schemas(self: &Arc<Self>) -> Result<MemoryCatalogProvider> {
         let catalog = MemoryCatalogProvider::new();
         for schema in self.schemas.keys() {
             let provider = OneSchema { name: schema.clone(), tables: Arc::clone(self) };
             catalog.register_schema(schema, Arc::new(provider))?;
         }
-        Ok(Arc::new(catalog))
+        Ok(catalog)
     }
 }
 
@@ -290,18 +296,6 @@ fn of_survey(
     for named in &survey.tables {
         if let Some(view) = material.table(named)? {
             add(&named.name, view.provider, view.described);
-        }
-    }
-    Ok(tables)
-}
-
-async fn information() -> Result<BTreeMap<String, Arc<Vec<Described>>>> {
-    // The columns are the same whatever the tables tell of.
-    let provider = InformationSchemaProvider::new(Arc::new(MemoryCatalogProviderList::new()));
-    let mut tables = BTreeMap::new();
-    for name in INFORMATION_SCHEMA_TABLES {
-        if let Some(table) = provider.table(name).await? {
-            tables.insert((*name).to_owned(), Arc::new(describe::plain(name, table.schema().fields())));
         }
     }
     Ok(tables)

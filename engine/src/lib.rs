@@ -36,6 +36,7 @@ mod explain;
 mod gather;
 mod guard;
 mod hints;
+mod information;
 mod kept;
 mod lookup;
 mod made;

@@ -41,7 +41,8 @@ pub(crate) fn with_tables(state: &SessionState, catalog: Arc<dyn CatalogProvider
 fn config(options: &EngineOptions) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_target_partitions(options.threads.max(1))
-        .with_information_schema(true)
+        // The catalog has one that tells more.
+        .with_information_schema(false)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, ARCHIVE);
     let options = config.options_mut();

@@ -45,10 +45,16 @@ async fn merge(archive: &Archive) {
 
 /// Four commits: sources 1 to 5, of which 1 was known from histories alone, 2 was revised within its commit and 3 later.
 async fn story() -> Archive {
+    story_with(0.0).await
+}
+
+/// The same, where the revision within a commit saw the object so many degrees farther north.
+async fn story_with(north: f64) -> Archive {
     let archive = empty().await;
     assert!(known_lsst("11.1").is_some());
+    let moved = [("diaSource.dec", (20.0 + north).into())];
     let commits: [Vec<Vec<u8>>; 4] = [
-        vec![alert((2, 20.0), &[(1, 10.0)], &[]), alert((2, 21.0), &[(1, 10.0)], &[])],
+        vec![alert((2, 20.0), &[(1, 10.0)], &[]), alert((2, 21.0), &[(1, 10.0)], &moved)],
         vec![alert((3, 30.0), &[(1, 10.5), (2, 22.0)], &[])],
         vec![alert((4, 40.0), &[(1, 10.0), (2, 22.0), (3, 31.0)], &[])],
         vec![alert((3, 32.0), &[(1, 10.5), (2, 22.0)], &[]), alert((5, 50.0), &[(4, 41.0)], &[])],
@@ -61,7 +67,13 @@ async fn story() -> Archive {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_is_the_trigger_of_its_latest_revision_or_else_its_newest_history() {
-    let archive = story().await;
+    // Rows lie in the order of the sky, and which came last is another matter.
+    for north in [0.0, 1e-4, -1e-4] {
+        sources_of_the_story(story_with(north).await).await;
+    }
+}
+
+async fn sources_of_the_story(archive: Archive) {
     // Of the histories of source 1 the one with 10.5 is the newest: that with 10.0 came first in an earlier commit,
     // whoever repeated it since.
     let expected = [("1", "10.5"), ("2", "21.0"), ("3", "32.0"), ("4", "40.0"), ("5", "50.0")];
@@ -99,6 +111,31 @@ async fn a_source_is_the_trigger_of_its_latest_revision_or_else_its_newest_histo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn forced_photometry_is_what_came_last() {
+    for north in [1e-4, -1e-4] {
+        let archive = empty().await;
+        let measured = |flux: f64, dec: f64| {
+            [
+                ("diaSource.dec", dec.into()),
+                ("prvDiaForcedSources", Value::Items(1)),
+                ("prvDiaForcedSources[].diaForcedSourceId", 901.into()),
+                ("prvDiaForcedSources[].diaObjectId", 7.into()),
+                ("prvDiaForcedSources[].psfFlux", flux.into()),
+            ]
+        };
+        let both = vec![alert((2, 1.0), &[], &measured(5.0, 20.0)), alert((3, 1.0), &[], &measured(6.0, 20.0 + north))];
+        take(&archive, "both", both, 1 << 20).await;
+        for state in ["as committed", "merged"] {
+            let session = session(&archive).await;
+            let rows = ask(&session, "SELECT diaForcedSourceId, psfFlux FROM DiaForcedSource").await;
+            assert_eq!(rows, [["901", "6.0"]], "{state}, {north}");
+            take(&archive, "again", vec![alert((2, 1.5), &[], &measured(6.0, 20.0))], 1 << 20).await;
+            merge(&archive).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_object_is_what_its_latest_alert_says() {
     let archive = story().await;
     for state in ["as committed", "merged"] {
@@ -121,6 +158,7 @@ async fn bodies_of_the_solar_system_have_their_tables() {
             ("diaSource.diaObjectId", Value::Null),
             ("ssSource.diaSourceId", id.into()),
             ("ssSource.ssObjectId", 9.into()),
+            ("ssSource.helioRange", e.into()),
             ("mpc_orbits.designation", name.into()),
             ("mpc_orbits.e", e.into()),
         ];
@@ -132,7 +170,8 @@ async fn bodies_of_the_solar_system_have_their_tables() {
     let orbits = sorted(&session, "SELECT designation, e, _alert FROM mpc_orbits").await;
     // Of one time the later arrival: alert 4 has the time of alert 1.
     assert_eq!(orbits, [["2026 AB", "0.4", "1"], ["2026 CD", "0.2", "2"]]);
-    assert_eq!(sorted(&session, "SELECT diaSourceId FROM SSSource").await, [["1"], ["2"], ["4"]]);
+    let seen = sorted(&session, "SELECT diaSourceId, helioRange FROM SSSource").await;
+    assert_eq!(seen, [["1", "0.4"], ["2", "0.2"], ["4", "0.3"]]);
     assert_eq!(one(&session, "SELECT count(*) FROM DiaSource WHERE diaObjectId IS NULL").await, "3");
     let error = try_ask(&session, "SELECT * FROM SSObject").await.unwrap_err().to_string();
     assert!(error.contains("no table") && error.contains("SSObject"), "{error}");
@@ -156,6 +195,17 @@ async fn tables_are_described_and_found() {
     let described = ask(&session, "DESCRIBE diasource").await;
     let ra = described.iter().find(|row| row[0] == "ra").unwrap();
     assert_eq!(ra[1..3], ["double", "deg"]);
+    let told = "SELECT data_type, unit, description FROM information_schema.columns WHERE table_schema = 'lsst' AND";
+    let flux = ask(&session, &format!("{told} table_name = 'DiaSource' AND column_name = 'psfFlux'")).await;
+    assert_eq!(flux[0][..2], ["Float32", "nJy"]);
+    let place = ask(&session, &format!("{told} table_name = 'sources' AND column_name = '_object'")).await;
+    assert!(place[0][0] == "Int64" && place[0][2].contains("object"), "{place:?}");
+    let own =
+        ask(&session, "SELECT type, unit FROM archive.columns WHERE \"table\" = 'DiaSource' AND \"column\" = 'ra'")
+            .await;
+    assert_eq!(own, [["double", "deg"]]);
+    let shown = ask(&session, "SHOW COLUMNS FROM lsst.DiaSource").await;
+    assert!(shown.iter().any(|row| row.iter().any(|cell| cell == "psfFlux")), "{shown:?}");
     let listed = sorted(&session, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'lsst'").await;
     for name in ["DiaForcedSource", "DiaObject", "DiaObjectVersions", "DiaSource", "SSSource", "mpc_orbits"] {
         assert!(listed.iter().any(|row| row[0] == name), "{name}: {listed:?}");
