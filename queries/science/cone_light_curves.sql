@@ -10,11 +10,7 @@
 --   object that is inside
 -- cost: files and rows near the position, twice
 SELECT diaObjectId, diaSourceId, midpointMjdTai, band, psfFlux, psfFluxErr, _origin
-FROM (
-  SELECT DISTINCT ON (diaSourceId) diaObjectId, diaSourceId, midpointMjdTai, band, psfFlux, psfFluxErr, _origin
-  FROM lsst.sources
-  WHERE cone(ra, dec, $ra, $dec, arcsec($radius + 10)) AND diaObjectId <> 0
-    AND diaObjectId IN (SELECT diaObjectId FROM lsst.sources WHERE cone(ra, dec, $ra, $dec, arcsec($radius)))
-  ORDER BY diaSourceId, _origin DESC, _commit DESC
-) AS measured
+FROM lsst.DiaSource
+WHERE cone(ra, dec, $ra, $dec, arcsec($radius + 10)) AND diaObjectId <> 0
+  AND diaObjectId IN (SELECT diaObjectId FROM lsst.DiaSource WHERE cone(ra, dec, $ra, $dec, arcsec($radius)))
 ORDER BY diaObjectId, midpointMjdTai, diaSourceId

@@ -11,10 +11,6 @@
 -- cost: files and rows near the position
 SELECT diaSourceId, diaObjectId, midpointMjdTai, band, psfFlux, psfFluxErr,
        angular_distance(ra, dec, $ra, $dec) * 3600 AS arcseconds
-FROM (
-  SELECT DISTINCT ON (diaSourceId) diaSourceId, diaObjectId, midpointMjdTai, band, psfFlux, psfFluxErr, ra, dec
-  FROM lsst.sources
-  WHERE cone(ra, dec, $ra, $dec, arcsec($radius))
-  ORDER BY diaSourceId, _origin DESC, _commit DESC
-) AS measured
+FROM lsst.DiaSource
+WHERE cone(ra, dec, $ra, $dec, arcsec($radius))
 ORDER BY arcseconds, diaSourceId

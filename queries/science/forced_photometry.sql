@@ -8,10 +8,6 @@
 --   object; the newest visits may be missing
 -- cost: the rows of one object, found by index where files are merged
 SELECT diaForcedSourceId, midpointMjdTai, band, psfFlux, psfFluxErr
-FROM (
-  SELECT DISTINCT ON (diaForcedSourceId) diaForcedSourceId, midpointMjdTai, band, psfFlux, psfFluxErr
-  FROM lsst.forced
-  WHERE diaObjectId = $object
-  ORDER BY diaForcedSourceId, _commit DESC
-) AS measured
+FROM lsst.DiaForcedSource
+WHERE diaObjectId = $object
 ORDER BY midpointMjdTai, diaForcedSourceId

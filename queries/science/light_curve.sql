@@ -9,10 +9,6 @@
 --   of the difference image, and can be negative
 -- cost: the rows of one object, found by index where files are merged
 SELECT diaSourceId, midpointMjdTai, band, psfFlux, psfFluxErr, _origin
-FROM (
-  SELECT DISTINCT ON (diaSourceId) diaSourceId, midpointMjdTai, band, psfFlux, psfFluxErr, _origin
-  FROM lsst.sources
-  WHERE diaObjectId = $object
-  ORDER BY diaSourceId, _origin DESC, _commit DESC
-) AS measured
+FROM lsst.DiaSource
+WHERE diaObjectId = $object
 ORDER BY midpointMjdTai, diaSourceId

@@ -7,10 +7,6 @@
 -- caveat: as in light_curve; an id that is unknown has no rows and is not told of
 -- cost: the rows of these objects, found by index where files are merged; thousands of ids are fine
 SELECT diaObjectId, diaSourceId, midpointMjdTai, band, psfFlux, psfFluxErr, _origin
-FROM (
-  SELECT DISTINCT ON (diaSourceId) diaObjectId, diaSourceId, midpointMjdTai, band, psfFlux, psfFluxErr, _origin
-  FROM lsst.sources
-  WHERE diaObjectId IN $objects
-  ORDER BY diaSourceId, _origin DESC, _commit DESC
-) AS measured
+FROM lsst.DiaSource
+WHERE diaObjectId IN $objects
 ORDER BY diaObjectId, midpointMjdTai, diaSourceId

@@ -12,9 +12,6 @@
 -- cost: the columns that are shown, of all alerts; the list, or the objects if they are fewer, are held in memory
 SELECT *
 FROM crossmatch(mine, (
-  SELECT DISTINCT ON (diaObjectId) diaObjectId, ra, dec, nDiaSources, _mjd_tai
-  FROM lsst.objects
-  WHERE diaObjectId <> 0
-  ORDER BY diaObjectId, _mjd_tai DESC NULLS LAST
+  SELECT diaObjectId, ra, dec, nDiaSources, _mjd_tai FROM lsst.DiaObject WHERE diaObjectId <> 0
 ), arcsec($radius), 'best')
 ORDER BY diaObjectId, distance

@@ -10,16 +10,11 @@
 --   alert
 -- cost: the rows of one object in sources; of all alerts the columns of the object that are shown
 WITH latest AS (
-  SELECT diaObjectId, ra, dec, nDiaSources
-  FROM lsst.objects
-  WHERE _object = $object
-  ORDER BY _mjd_tai DESC NULLS LAST
-  LIMIT 1
+  SELECT diaObjectId, ra, dec, nDiaSources FROM lsst.DiaObject WHERE diaObjectId = $object
 ), measured AS (
-  SELECT DISTINCT ON (diaSourceId) diaObjectId, diaSourceId, midpointMjdTai, band, psfFlux, psfFluxErr, ra, dec
-  FROM lsst.sources
+  SELECT diaObjectId, diaSourceId, midpointMjdTai, band, psfFlux, psfFluxErr, ra, dec
+  FROM lsst.DiaSource
   WHERE diaObjectId = $object
-  ORDER BY diaSourceId, _origin DESC, _commit DESC
 )
 SELECT measured.diaObjectId, latest.ra AS object_ra, latest.dec AS object_dec, latest.nDiaSources,
        measured.diaSourceId, measured.midpointMjdTai, measured.band, measured.psfFlux, measured.psfFluxErr,

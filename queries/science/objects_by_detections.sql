@@ -10,11 +10,6 @@
 --   it
 -- cost: the columns that are shown, of all alerts
 SELECT diaObjectId, nDiaSources, ra, dec, _mjd_tai
-FROM (
-  SELECT DISTINCT ON (diaObjectId) diaObjectId, nDiaSources, ra, dec, _mjd_tai
-  FROM lsst.objects
-  WHERE diaObjectId <> 0
-  ORDER BY diaObjectId, _mjd_tai DESC NULLS LAST
-) AS latest
-WHERE nDiaSources BETWEEN $least AND $most
+FROM lsst.DiaObject
+WHERE diaObjectId <> 0 AND nDiaSources BETWEEN $least AND $most
 ORDER BY nDiaSources DESC, diaObjectId

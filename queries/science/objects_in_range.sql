@@ -10,11 +10,6 @@
 -- caveat: the mean is the survey's and as old as the newest alert; objects without a measurement in r have none
 -- cost: the columns that are shown, of all alerts
 SELECT diaObjectId, r_psfFluxMean, r_psfFluxMeanErr, ra, dec, _mjd_tai
-FROM (
-  SELECT DISTINCT ON (diaObjectId) diaObjectId, r_psfFluxMean, r_psfFluxMeanErr, ra, dec, _mjd_tai
-  FROM lsst.objects
-  WHERE diaObjectId <> 0
-  ORDER BY diaObjectId, _mjd_tai DESC NULLS LAST
-) AS latest
-WHERE r_psfFluxMean BETWEEN $least AND $most
+FROM lsst.DiaObject
+WHERE diaObjectId <> 0 AND r_psfFluxMean BETWEEN $least AND $most
 ORDER BY r_psfFluxMean DESC, diaObjectId

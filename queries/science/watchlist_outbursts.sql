@@ -11,10 +11,9 @@
 --   objects whose median is not above 0 are left out
 -- cost: the rows of these objects, found by index where files are merged
 WITH measured AS (
-  SELECT DISTINCT ON (diaSourceId) diaObjectId, diaSourceId, midpointMjdTai, band, scienceFlux, scienceFluxErr
-  FROM lsst.sources
+  SELECT diaObjectId, diaSourceId, midpointMjdTai, band, scienceFlux, scienceFluxErr
+  FROM lsst.DiaSource
   WHERE diaObjectId IN $objects AND scienceFlux IS NOT NULL
-  ORDER BY diaSourceId, _origin DESC, _commit DESC
 ), usual AS (
   SELECT diaObjectId, band, median(CAST(scienceFlux AS DOUBLE)) AS middle FROM measured GROUP BY diaObjectId, band
 )

@@ -1,13 +1,14 @@
 //! `lightcurve`: what was measured of objects, and what was not seen of them, point by point.
 //!
 //! Detections and upper limits are records of triggers and histories, forced photometry has a table of its own. What
-//! several packets repeat is one point: the alert's own measurement before a copy of it, the latest before an earlier.
+//! several packets repeat is one point: the alert's own measurement before a copy of it, the latest before an earlier. A
+//! survey's own table of its sources, in which each stands once, says which that is.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use noctuary_engine::{Call, Given, Makes, Relation, Result};
-use noctuary_packet::survey::{Photometry, Survey, TimeForm, TimeScale};
+use noctuary_packet::survey::{Photometry, RowsAre, Survey, TimeForm, TimeScale};
 use noctuary_storage::index::OwnColumns;
 
 pub(super) const LIGHTCURVE: Relation = Relation {
@@ -27,12 +28,12 @@ fn write(call: &Call<'_>) -> Result<String> {
         ))
     };
     let photometry = survey.photometry.as_ref().ok_or_else(|| not_mapped("[photometry]"))?;
-    let sources = call.columns(&survey.name, SOURCES).ok_or_else(|| not_mapped("records.trigger"))?;
-    let ids = ids(call, &survey, &sources, given)?;
+    let sources = of_each(call, &survey, RowsAre::Sources, "sources").ok_or_else(|| not_mapped("records.trigger"))?;
+    let ids = ids(call, &survey, &sources.1, given)?;
     let points = [
-        Some(points(&survey, SOURCES, &sources, Names::of(photometry), &ids)),
-        call.columns(&survey.name, FORCED)
-            .map(|columns| points(&survey, FORCED, &columns, Names::of_forced(photometry), &ids)),
+        Some(points(&survey, &sources, false, Names::of(photometry), &ids)),
+        of_each(call, &survey, RowsAre::Forced, "forced")
+            .map(|forced| points(&survey, &forced, true, Names::of_forced(photometry), &ids)),
     ];
     let points: Vec<String> = points
         .into_iter()
@@ -50,8 +51,14 @@ fn write(call: &Call<'_>) -> Result<String> {
     ))
 }
 
-const SOURCES: &str = "sources";
-const FORCED: &str = "forced";
+/// A table, by its name, and its columns.
+type Table<'s> = (&'s str, SchemaRef);
+
+/// The survey's own table of such records, in which each stands once, or else that of all of them.
+fn of_each<'s>(call: &Call<'_>, survey: &'s Survey, rows: RowsAre, all: &'s str) -> Option<Table<'s>> {
+    let named = survey.tables.iter().filter(|table| table.rows == rows).map(|table| table.name.as_str());
+    named.chain([all]).find_map(|name| Some((name, call.columns(&survey.name, name)?)))
+}
 
 /// The survey that is meant, and the ids.
 fn survey<'c>(call: &'c Call<'_>) -> Result<(Arc<Survey>, Vec<&'c Given>)> {
@@ -155,8 +162,8 @@ impl<'s> Names<'s> {
 /// The points of a table; an error names the column that is not there.
 fn points(
     survey: &Survey,
-    table: &str,
-    columns: &SchemaRef,
+    (table, columns): &Table<'_>,
+    forced: bool,
     names: Names<'_>,
     ids: &str,
 ) -> std::result::Result<String, &'static str> {
@@ -181,7 +188,7 @@ fn points(
     };
     let limit = number(names.limit);
     let own = OwnColumns::of(survey);
-    let (kind, id) = if table == FORCED {
+    let (kind, id) = if forced {
         ("'forced'".to_owned(), None)
     } else {
         let kind = format!("CASE WHEN {value} IS NULL AND {limit} IS NOT NULL THEN 'limit' ELSE 'detection' END");
