@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::{Column, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
@@ -53,6 +54,12 @@ impl Session {
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The columns of a table; `None` if there is no such table.
+    #[must_use]
+    pub fn columns(&self, schema: &str, table: &str) -> Option<SchemaRef> {
+        self.tables.columns(schema, table)
     }
 
     /// DataFusion's own context, for functions to be registered and for tests.

@@ -181,9 +181,10 @@ class Replay:
             if received is not None:
                 batch, said = received
                 self.late = said.get("late")
-                if said.get("purged"):
+                if said.get("missing"):
                     # From the caller's place: behind `__next__` and `_rows`.
-                    warnings.warn(f"{said['purged']} packets were purged since the replay began", LostPacket, stacklevel=4)
+                    why = "they were purged since it was planned, or may not be seen here"
+                    warnings.warn(f"{said['missing']} packets of the replay are missing: {why}", LostPacket, stacklevel=4)
                 return batch, said["position"]
             self._stream = None
             self._chunks.popleft()

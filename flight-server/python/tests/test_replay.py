@@ -246,7 +246,7 @@ def test_what_was_purged_is_told(program, tmp_path):
         gone = every[-3:]
         # Packets that are given up as a whole after their replay was planned.
         run("purge", "alerts", *map(str, gone), "--reason", "a test", "--yes")
-        with pytest.warns(noctuary.LostPacket, match="3 packets were purged"):
+        with pytest.warns(noctuary.LostPacket, match="3 packets of the replay are missing"):
             assert [packet.alert for packet in begun] == every[:-3]
         # Packets of which the images are given up.
         run("purge", "cutouts", "--survey", "lsst", "--before", second.isoformat(), "--reason", "a test", "--yes")

@@ -17,13 +17,13 @@ use noctuary_engine::{EngineError, Session};
 use noctuary_packet::Columns;
 use noctuary_packet::cutout::cutouts;
 use noctuary_packet::survey::Survey;
-use noctuary_storage::night::{Contents, Place, Span, Visit, Wanted, read};
+use noctuary_storage::night::{Contents, Place, Span, Wanted, read};
 use noctuary_storage::{Archive, ErrorKind, StorageError};
 
 use super::Piece;
-use super::listed::{listed, places};
+use super::listed::{Begins, listed_places, places};
 use super::request::{Request, Shape};
-use super::select::{Selection, quoted, table};
+use super::select::{Selection, columns, quoted, table};
 use super::tasks::Task;
 use crate::size;
 
@@ -77,19 +77,14 @@ impl Form {
         let mapping = session.snapshot().survey(survey).cloned();
         let mapping =
             mapping.ok_or_else(|| EngineError::from(StorageError::internal(format!("no survey {survey}"))))?;
-        let all = session.plan(&format!("SELECT * FROM {}", table(survey))).await?.schema();
+        let all = columns(session, survey)?;
         match request.shape {
             Shape::Sources => Self::triggers(session, &mapping, &all, &request.fields).await,
-            _ => Self::alerts(session, &mapping, &all, request).await,
+            _ => Self::alerts(&mapping, &all, request),
         }
     }
 
-    async fn alerts(
-        session: &Session,
-        survey: &Arc<Survey>,
-        all: &Schema,
-        request: &Request,
-    ) -> Result<Self, EngineError> {
+    fn alerts(survey: &Arc<Survey>, all: &Schema, request: &Request) -> Result<Self, EngineError> {
         let without = |paths: &[String], kept: bool| -> Vec<String> {
             if kept { Vec::new() } else { paths.iter().map(|path| Columns::path(path).into_owned()).collect() }
         };
@@ -100,11 +95,9 @@ impl Form {
             Some(wanted) => wanted.contains(name) || OF_PLACES.contains(&name),
             None => !left_out.iter().any(|column| column == name),
         };
-        let names = all.fields().iter().map(|f| f.name().as_str()).filter(|name| kept(name));
-        let list = names.map(quoted).collect::<Vec<_>>().join(", ");
-        let read = session.plan(&format!("SELECT {list} FROM {}", table(&survey.name))).await?.schema();
+        let mut fields: Vec<FieldRef> = all.fields().iter().filter(|field| kept(field.name())).cloned().collect();
+        let list = listed_as(&fields);
         let images = request.cutouts.then(|| Arc::clone(survey));
-        let mut fields: Vec<FieldRef> = read.fields().iter().cloned().collect();
         fields.extend(images.iter().flat_map(|survey| image_fields(survey)));
         Ok(Self { list, schema: Arc::new(Schema::new(fields)), flat: None, images, at_a_time: ALERTS })
     }
@@ -127,25 +120,30 @@ impl Form {
             )));
         };
         let wanted = chosen(fields, own.iter().map(|f| f.name().as_str()), "field of the trigger", &survey.name)?;
-        let keys = OF_TRIGGERS.map(quoted).join(", ");
-        let (list, flat) = match &wanted {
-            None => (format!("{keys}, {}", quoted(record)), Some(record.clone())),
+        let keys = || OF_TRIGGERS.iter().filter_map(|name| all.fields().find(name)).map(|(_, field)| Arc::clone(field));
+        let (list, read, flat) = match &wanted {
+            None => {
+                let of_record = all.fields().iter().filter(|field| field.name() == record).cloned();
+                let read: Vec<FieldRef> = keys().chain(of_record).collect();
+                (listed_as(&read), read, Some(record.clone()))
+            }
             Some(wanted) => {
                 let field = |name: &&str| format!("{}.{} AS {}", quoted(record), quoted(name), quoted(name));
                 let names = own.iter().map(|f| f.name().as_str()).filter(|name| wanted.contains(*name));
-                let fields: Vec<String> = names.map(|name| field(&name)).collect();
-                (format!("{keys}, {}", fields.join(", ")), None)
+                let own: Vec<String> = names.map(|name| field(&name)).collect();
+                let list = format!("{}, {}", listed_as(&keys().collect::<Vec<_>>()), own.join(", "));
+                let read = session.plan(&format!("SELECT {list} FROM {}", table(&survey.name))).await?.schema();
+                (list, read.fields().iter().cloned().collect(), None)
             }
         };
-        let read = session.plan(&format!("SELECT {list} FROM {}", table(&survey.name))).await?.schema();
         let mut fields: Vec<FieldRef> = Vec::new();
-        for field in read.fields() {
+        for field in read {
             match field.data_type() {
                 DataType::Struct(own) if flat.as_deref() == Some(field.name().as_str()) => {
                     let nullable = |own: &FieldRef| Arc::new(own.as_ref().clone().with_nullable(true));
                     fields.extend(own.iter().map(nullable));
                 }
-                _ => fields.push(Arc::clone(field)),
+                _ => fields.push(field),
             }
         }
         Ok(Self { list, schema: Arc::new(Schema::new(fields)), flat, images: None, at_a_time: TRIGGERS })
@@ -175,6 +173,11 @@ impl Form {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
+}
+
+/// Columns, as they stand behind `SELECT`.
+fn listed_as(fields: &[FieldRef]) -> String {
+    fields.iter().map(|field| quoted(field.name())).collect::<Vec<_>>().join(", ")
 }
 
 /// The names that are meant, whatever their case; `None` for all.
@@ -231,8 +234,7 @@ impl Asked {
         after: Option<Place>,
         paced: bool,
     ) -> Result<BoxStream<'static, Result<Piece, EngineError>>, EngineError> {
-        let (listed, begins) = listed(&self.session, &self.selection, span, after).await?;
-        let all: Vec<Place> = listed.iter().map(|packet| packet.place).collect();
+        let (all, begins) = listed_places(&self.session, &self.selection, span, after, paced).await?;
         let windows: Vec<Vec<Place>> =
             windows(&all, self.form.at_a_time).into_iter().map(|window| all[window].to_vec()).collect();
         let survey: Arc<str> = self.selection.survey.as_str().into();
@@ -376,12 +378,7 @@ fn windows(places: &[Place], target: usize) -> Vec<Range<usize>> {
 }
 
 /// Cuts rows where there are too many bytes of them, and where visits end if they have to be of one visit.
-fn of_visits(
-    batch: &RecordBatch,
-    paced: bool,
-    survey: &Arc<str>,
-    begins: &HashMap<Visit, f64>,
-) -> Result<Vec<Piece>, EngineError> {
+fn of_visits(batch: &RecordBatch, paced: bool, survey: &Arc<str>, begins: &Begins) -> Result<Vec<Piece>, EngineError> {
     let mut pieces = Vec::new();
     let mut from = 0;
     let bytes = size::of_batch(batch);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch};
+use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type};
 use noctuary_engine::{EngineError, Session};
 use noctuary_packet::id::Id;
@@ -10,7 +10,7 @@ use noctuary_packet::time::Night;
 use noctuary_storage::StorageError;
 use noctuary_storage::night::{Place, Span, Visit};
 
-use super::select::{ORDER, Selection, rows};
+use super::select::{Selection, rows};
 
 /// A packet that is wanted.
 #[derive(Debug, Clone)]
@@ -22,6 +22,9 @@ pub(super) struct Listed {
     pub revision: i32,
 }
 
+/// When visits begin, MJD TAI.
+pub(super) type Begins = HashMap<Visit, f64>;
+
 /// The packets of visits that are wanted, in order, those up to a place left out; and when each visit begins, those
 /// counted in.
 pub(super) async fn listed(
@@ -29,13 +32,10 @@ pub(super) async fn listed(
     selection: &Selection,
     span: Span,
     after: Option<Place>,
-) -> Result<(Vec<Listed>, HashMap<Visit, f64>), EngineError> {
-    let sql = format!(
-        "SELECT _night, _visit, _detector, _commit, _seq, _mjd_tai, _bytes, _alert, _revision {} ORDER BY {ORDER}",
-        selection.from(Some(span))
-    );
+) -> Result<(Vec<Listed>, Begins), EngineError> {
+    let sql = format!("SELECT {PLACE}, _mjd_tai, _bytes, _alert, _revision {}", selection.from(Some(span)));
     let mut found = Vec::new();
-    let mut begins: HashMap<Visit, f64> = HashMap::new();
+    let mut begins = Begins::new();
     for batch in rows(session, &sql).await? {
         let places = places(&batch)?;
         let times = batch.column(5).as_primitive::<Float64Type>();
@@ -43,20 +43,51 @@ pub(super) async fn listed(
         let revisions = batch.column(8).as_primitive::<Int32Type>();
         let numbers = batch.column(7).as_primitive_opt::<Int64Type>();
         let texts = batch.column(7).as_string_opt::<i32>();
-        for (row, place) in places.into_iter().enumerate() {
+        note(&mut begins, &places, times);
+        for (row, place) in places.into_iter().enumerate().filter(|(_, place)| after.is_none_or(|after| *place > after))
+        {
             let number = numbers.filter(|ids| ids.is_valid(row)).map(|ids| Id::Number(ids.value(row)));
             let text = || texts.filter(|ids| ids.is_valid(row)).map(|ids| Id::from(ids.value(row)));
-            let mjd_tai = times.value(row);
-            let known = begins.entry(place.visit()).or_insert(mjd_tai);
-            *known = known.min(mjd_tai);
-            if after.is_some_and(|after| place <= after) {
-                continue;
-            }
             let bytes = lengths.value(row).unsigned_abs();
-            found.push(Listed { place, mjd_tai, bytes, alert: number.or_else(text), revision: revisions.value(row) });
+            let (mjd_tai, revision) = (times.value(row), revisions.value(row));
+            found.push(Listed { place, mjd_tai, bytes, alert: number.or_else(text), revision });
         }
     }
+    // Files are in this order for the most part, and then it is a look.
+    found.sort_unstable_by_key(|packet| packet.place);
     Ok((found, begins))
+}
+
+/// Their places alone, and when visits begin if that is to be known.
+pub(super) async fn listed_places(
+    session: &Session,
+    selection: &Selection,
+    span: Span,
+    after: Option<Place>,
+    timed: bool,
+) -> Result<(Vec<Place>, Begins), EngineError> {
+    let time = if timed { ", _mjd_tai" } else { "" };
+    let mut found = Vec::new();
+    let mut begins = Begins::new();
+    for batch in rows(session, &format!("SELECT {PLACE}{time} {}", selection.from(Some(span)))).await? {
+        let places = places(&batch)?;
+        if timed {
+            note(&mut begins, &places, batch.column(5).as_primitive::<Float64Type>());
+        }
+        found.extend(places.into_iter().filter(|place| after.is_none_or(|after| *place > after)));
+    }
+    found.sort_unstable();
+    Ok((found, begins))
+}
+
+/// The columns of a place.
+const PLACE: &str = "_night, _visit, _detector, _commit, _seq";
+
+fn note(begins: &mut Begins, places: &[Place], times: &Float64Array) {
+    for (place, time) in places.iter().zip(times.values()) {
+        let known = begins.entry(place.visit()).or_insert(*time);
+        *known = known.min(*time);
+    }
 }
 
 /// Where the rows of a batch stand, which has the columns of a place.

@@ -26,9 +26,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
-use noctuary_engine::{Engine, EngineError, Session, SessionOptions};
+use noctuary_engine::{Engine, EngineError, ErrorKind, Session, SessionOptions};
 use noctuary_storage::night::{Place, Visit};
-use noctuary_storage::{Access, AsOf, Snapshot, Table};
+use noctuary_storage::{Access, Archive, AsOf, Snapshot, StorageError, Table};
 use serde::{Deserialize, Serialize};
 
 pub use pace::Pace;
@@ -201,7 +201,7 @@ impl Replays {
         let request =
             Request { survey: surveys.clone(), as_of: Some(snapshot.version().to_string()), ..request.clone() };
         let request = Request::parse(&request.to_text()?)?;
-        let selections = self.selections(&session, &request).await?;
+        let selections = selections(&session, &request)?;
         let schema = self.schema(&session, &request, &selections).await?;
         let mut of_surveys = Vec::with_capacity(selections.len());
         for selection in &selections {
@@ -248,22 +248,12 @@ impl Replays {
                 )));
             }
             if surveys.is_empty() {
-                return Err(
-                    noctuary_storage::StorageError::not_found("there are no alerts here that you may see").into()
-                );
+                return Err(StorageError::not_found("there are no alerts here that you may see").into());
             }
         }
         surveys.sort();
         surveys.dedup();
         Ok(surveys)
-    }
-
-    async fn selections(&self, session: &Session, request: &Request) -> Result<Vec<Selection>, EngineError> {
-        let mut selections = Vec::with_capacity(request.survey.len());
-        for survey in &request.survey {
-            selections.push(Selection::new(session, survey, request).await?);
-        }
-        Ok(selections)
     }
 
     fn form(snapshot: &Snapshot, request: &Request, selections: &[Selection]) -> Result<packets::Form, EngineError> {
@@ -290,16 +280,41 @@ impl Replays {
     /// Streams a part, what was sent already left out. It has the columns of the plan.
     ///
     /// # Errors
-    /// When the part is none of this archive; what fails on the way is an error in the stream.
+    /// When the part is none of this archive; what fails on the way is an error in the stream:
+    /// [`noctuary_engine::ErrorKind::Unavailable`] where files went while they were read, since a vacuum took them. Behind
+    /// what came before, the part goes on from those that took their place.
     pub async fn stream(
         &self,
         part: &Part,
         after: &BTreeMap<String, Place>,
     ) -> Result<(SchemaRef, BoxStream<'static, Result<Piece, EngineError>>), EngineError> {
-        let request = Request::parse(&part.request)?;
         let session = self.session(Some(part.version)).await?;
+        let (archive, snapshot) = (self.engine.archive().clone(), session.snapshot().clone());
+        let (schema, pieces) = match self.pieces(session, part, after).await {
+            Ok(begun) => begun,
+            Err(e) => return Err(while_read(&archive, &snapshot, e).await),
+        };
+        let told = pieces.then(move |piece| {
+            let (archive, snapshot) = (archive.clone(), snapshot.clone());
+            async move {
+                match piece {
+                    Err(e) => Err(while_read(&archive, &snapshot, e).await),
+                    piece => piece,
+                }
+            }
+        });
+        Ok((schema, told.boxed()))
+    }
+
+    async fn pieces(
+        &self,
+        session: Session,
+        part: &Part,
+        after: &BTreeMap<String, Place>,
+    ) -> Result<(SchemaRef, BoxStream<'static, Result<Piece, EngineError>>), EngineError> {
+        let request = Request::parse(&part.request)?;
         let archive = self.engine.archive().clone();
-        let selections = self.selections(&session, &request).await?;
+        let selections = selections(&session, &request)?;
         if let (Shape::Alerts | Shape::Sources, [selection]) = (request.shape, selections.as_slice()) {
             // Several windows are read at the same time, each by one thread.
             session.context().state_ref().write().config_mut().options_mut().execution.target_partitions = 1;
@@ -321,5 +336,26 @@ impl Replays {
             of_surveys.push(packets::stream(archive, &session, selection, form, range.span(), after, built).await?);
         }
         Ok((schema, merge::together(of_surveys)))
+    }
+}
+
+fn selections(session: &Session, request: &Request) -> Result<Vec<Selection>, EngineError> {
+    request.survey.iter().map(|survey| Selection::new(session, survey, request)).collect()
+}
+
+/// A failure to read a version, which is no damage where its files were taken by a vacuum meanwhile.
+async fn while_read(archive: &Archive, snapshot: &Snapshot, error: EngineError) -> EngineError {
+    if !matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NotFound) {
+        return error;
+    }
+    match archive.snapshot_at(snapshot.version()).await {
+        Ok(now) if now.read_from() != snapshot.read_from() => {
+            let message = format!(
+                "files of version {} were replaced while they were read; go on behind what came last",
+                snapshot.version()
+            );
+            StorageError::new(noctuary_storage::ErrorKind::Unavailable, message).into()
+        }
+        _ => error,
     }
 }

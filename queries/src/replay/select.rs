@@ -1,21 +1,25 @@
 //! Which packets are wanted, as SQL.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{ScalarUDF, Volatility};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::TryStreamExt;
 use noctuary_engine::{EngineError, Session};
 use noctuary_packet::time::Night;
+use noctuary_storage::StorageError;
 use noctuary_storage::night::Span;
 
 use super::request::{Condition, Object, Region, Request};
-
-/// Columns by which packets are ordered, in that order.
-pub(super) const ORDER: &str = "_night NULLS FIRST, _visit NULLS FIRST, _detector NULLS FIRST, _commit, _seq";
 
 /// What a replay wants of one survey.
 #[derive(Debug, Clone)]
@@ -32,10 +36,10 @@ impl Selection {
     ///
     /// # Errors
     /// When a condition is none.
-    pub async fn new(session: &Session, survey: &str, request: &Request) -> Result<Self, EngineError> {
-        let ids = session.plan(&format!("SELECT _alert, _object FROM {}", table(survey))).await?.schema();
-        let is_text = |at: usize| !matches!(ids.field(at).data_type(), DataType::Int64);
-        let (text_ids, text_objects) = (is_text(0), is_text(1));
+    pub fn new(session: &Session, survey: &str, request: &Request) -> Result<Self, EngineError> {
+        let columns = columns(session, survey)?;
+        let is_text = |name: &str| columns.field_with_name(name).is_ok_and(|id| *id.data_type() != DataType::Int64);
+        let (text_ids, text_objects) = (is_text("_alert"), is_text("_object"));
         let mut all = vec!["_night IS NOT NULL".to_owned()];
         if !request.nights.is_empty() {
             let nights = request.nights.iter().map(|nights| match nights.first == nights.last {
@@ -58,7 +62,7 @@ impl Selection {
             Some(Condition::Each(texts)) => texts.get(survey),
         };
         if let Some(text) = own {
-            check(text)?;
+            check(text, &session.context().state())?;
             // The condition may end in a comment.
             all.push(format!("{text}\n"));
         }
@@ -75,6 +79,12 @@ impl Selection {
         }
         sql
     }
+}
+
+/// The columns of the alerts of a survey.
+pub(super) fn columns(session: &Session, survey: &str) -> Result<SchemaRef, EngineError> {
+    let columns = session.columns(survey, "alerts");
+    columns.ok_or_else(|| StorageError::internal(format!("no alerts of {survey}")).into())
 }
 
 /// The alerts of a survey.
@@ -134,15 +144,48 @@ fn one_of(objects: &[Object], are_text: bool) -> String {
     if literals.is_empty() { "FALSE".to_owned() } else { format!("_object IN ({})", literals.join(", ")) }
 }
 
-/// Refuses what is not one condition, before it is put among others.
-fn check(condition: &str) -> Result<(), EngineError> {
+/// Refuses what is not one condition on an alert, before it is put among others. What a replay holds must not change
+/// from one reading of a version to the next, nor depend on anything but the alert.
+fn check(condition: &str, state: &SessionState) -> Result<(), EngineError> {
     let wrong = |why: String| EngineError::invalid(format!("the condition {condition:?}: {why}"));
     let dialect = GenericDialect {};
     let mut parser = Parser::new(&dialect).try_with_sql(condition).map_err(|e| wrong(e.to_string()))?;
-    parser.parse_expr().map_err(|e| wrong(e.to_string()))?;
+    let parsed = parser.parse_expr().map_err(|e| wrong(e.to_string()))?;
     match parser.next_token().token {
-        Token::EOF => Ok(()),
-        other => Err(wrong(format!("it ends before {other}; write one condition, as after WHERE"))),
+        Token::EOF => {}
+        other => return Err(wrong(format!("it ends before {other}; write one condition, as after WHERE"))),
+    }
+    match parsed.visit(&mut OfAnAlert { functions: state.scalar_functions() }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(why) => Err(wrong(why)),
+    }
+}
+
+/// Finds what is no condition on an alert alone.
+struct OfAnAlert<'f> {
+    functions: &'f HashMap<String, Arc<ScalarUDF>>,
+}
+
+impl Visitor for OfAnAlert<'_> {
+    type Break = String;
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<String> {
+        ControlFlow::Break(
+            "it asks a question of its own; what is wanted of an alert must be told by the alert alone".into(),
+        )
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        let name = function.name.0.last().and_then(|part| part.as_ident());
+        let name = name.map(|name| name.value.to_lowercase()).unwrap_or_default();
+        match self.functions.get(&name) {
+            Some(known) if known.signature().volatility != Volatility::Immutable => ControlFlow::Break(format!(
+                "{name}() is another value each time, and a replay has to be the same whenever it goes on; write the \
+                 value that is meant"
+            )),
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -187,11 +230,29 @@ mod tests {
 
     #[test]
     fn one_condition_is_one_condition() {
-        for good in ["a = 1", "a.b > 2 AND (c IS NULL OR d IN (1, 2)) -- which", "cone(_ra, _dec, 1, 2, 3)"] {
-            check(good).unwrap();
+        let context = datafusion::prelude::SessionContext::new();
+        crate::register(&context);
+        let state = context.state();
+        for good in ["a = 1", "a.b > 2 AND (c IS NULL OR d IN (1, 2)) -- which", "cone(_ra, _dec, 1, 2, abs(-3))"] {
+            check(good, &state).unwrap();
         }
-        for bad in ["", "a = 1) OR (b = 2", "a = 1; DROP TABLE x", "a = 'open", "a >", "a = 1 ORDER BY b"] {
-            assert!(check(bad).is_err(), "{bad}");
+        for bad in [
+            "",
+            "a = 1) OR (b = 2",
+            "a = 1; DROP TABLE x",
+            "a = 'open",
+            "a >",
+            "a = 1 ORDER BY b",
+            "a > 0 AND Random() < 0.5",
+            "\"random\"() < 0.5",
+            "b < now()",
+            "CURRENT_TIMESTAMP > b",
+            "uuid() = a",
+            "a IN (SELECT a FROM t)",
+            "EXISTS (SELECT 1)",
+            "a = (SELECT max(a) FROM t)",
+        ] {
+            assert!(check(bad, &state).is_err(), "{bad}");
         }
     }
 

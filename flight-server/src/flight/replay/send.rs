@@ -117,18 +117,18 @@ impl Sender {
         Box::pin(stream::once(async { first }).chain(messages))
     }
 
-    /// What is sent at the end: nothing, if all packets were; else that it is the end, and that some were purged since the
-    /// ticket was made.
+    /// What is sent at the end: nothing, if all packets were; else that it is the end, and how many of those that were
+    /// planned are missing: purged since, or not to be seen with the rights of this server.
     fn end(&mut self, announced: &SchemaRef) -> Result<Option<Vec<FlightData>>> {
         if self.position.done >= self.packets {
             return Ok(None);
         }
-        let purged = self.packets - self.position.done;
+        let missing = self.packets - self.position.done;
         self.position.done = self.packets;
         let told = json!({
             "position": self.signer.position(&self.ticket, &self.position)?,
             "survey": null, "night": null, "visit": null, "done": self.position.done, "due": null, "late": null,
-            "purged": purged,
+            "missing": missing,
         });
         let nothing = self.encode(&RecordBatch::new_empty(Arc::clone(announced)))?;
         Ok(Some(vec![nothing.with_app_metadata(told.to_string())]))

@@ -7,8 +7,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Float64Type, Int64Type};
 use futures::TryStreamExt;
+use noctuary_engine::ErrorKind;
 use noctuary_packet::hash::PacketHash;
-use noctuary_queries::replay::{Plan, Replays, Signer, last_place};
+use noctuary_queries::replay::{Plan, Position, Replays, Signer, last_place};
 use noctuary_simulator::{Plan as Sky, Simulation, Survey};
 use noctuary_storage::compact::{Level, compact};
 use noctuary_storage::mirror::mirror;
@@ -16,7 +17,7 @@ use noctuary_storage::vacuum::vacuum;
 use noctuary_storage::{Access, Archive, Location, Meter};
 use object_store::memory::InMemory;
 
-use super::{PLACE, archive_of, distinct, everything, plan, policy, replays, rows, sent, sky, take, text, told};
+use super::{PLACE, archive_of, distinct, everything, part, plan, policy, replays, rows, sent, sky, take, text, told};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_packet_comes_once_in_order_and_as_it_was_sent() {
@@ -157,6 +158,12 @@ async fn merging_clearing_and_copying_change_no_replay_and_no_ticket() {
     let before = replays(&archive, Access::Everything);
     let old = plan(&before, request).await;
     let (whole, thin) = (rows(&before, request).await, rows(&before, slim).await);
+    let columns = [r#"{"survey": "lsst", "shape": "alerts"}"#, r#"{"survey": "ztf", "shape": "sources"}"#];
+    let mut of_columns = Vec::new();
+    for request in columns {
+        of_columns.push(rows(&before, request).await);
+    }
+    let halves = half_of_each(&before, &old).await;
     let as_of = format!(r#"{{"survey": ["lsst", "ztf"], "as_of": {}}}"#, old.version);
     // What comes later is in no ticket that is out.
     let later = Simulation::new(Sky { seed: 12, nights: 1, ..sky(Survey::Lsst) }).unwrap();
@@ -173,6 +180,11 @@ async fn merging_clearing_and_copying_change_no_replay_and_no_ticket() {
         assert_eq!(by_workers(&after, &old, 2, 7).await, told(&whole), "{what}: tickets from before");
         let thin_again = format!(r#"{{"as_of": {}, {}"#, old.version, &slim[1..]);
         assert_eq!(rows(&after, &thin_again).await, thin, "{what}: slim");
+        for (request, of_columns) in columns.iter().zip(&of_columns) {
+            let again = format!(r#"{{"as_of": {}, {}"#, old.version, &request[1..]);
+            assert_eq!(rows(&after, &again).await, *of_columns, "{what}: {request}");
+        }
+        assert_eq!(resumed(&after, &old, &halves).await, told(&whole), "{what}: positions from before");
     }
     // A mirror takes tickets of the original, for it has its key.
     let copy = Location::with_store("memory:///copy", Arc::new(InMemory::new())).unwrap();
@@ -182,4 +194,89 @@ async fn merging_clearing_and_copying_change_no_replay_and_no_ticket() {
     let there = replays(&copy, Access::Everything);
     assert_eq!(told(&rows(&there, &as_of).await), told(&whole), "mirror");
     assert_eq!(by_workers(&there, &old, 3, 9).await, told(&whole), "mirror: tickets from before");
+    assert_eq!(resumed(&there, &old, &halves).await, told(&whole), "mirror: positions from before");
+}
+
+/// What a client holds that has taken about a half of a chunk: rows, and the ticket for the rest.
+type Half = (Vec<(i64, PacketHash)>, String);
+
+async fn half_of_each(replays: &Replays, plan: &Plan) -> Vec<Half> {
+    let signer = Signer::new(&replays.engine().archive().ticket_key().await.unwrap());
+    let mut halves = Vec::new();
+    for part in plan.parts().unwrap() {
+        let ticket = signer.ticket(&part, 100).unwrap();
+        let (_, mut pieces) = replays.stream(&part, &BTreeMap::new()).await.unwrap();
+        let (mut got, mut at) = (Vec::new(), Position::default());
+        while let Some(piece) = pieces.try_next().await.unwrap() {
+            let left = usize::try_from(part.packets / 2).unwrap().saturating_sub(got.len());
+            let rows = piece.batch.slice(0, left.min(piece.batch.num_rows()));
+            let Some(last) = last_place(&rows).unwrap() else { break };
+            at.after.insert(piece.survey.to_string(), last);
+            at.done += rows.num_rows() as u64;
+            got.extend(told(&rows));
+        }
+        let position = signer.position(&ticket, &at).unwrap();
+        halves.push((got, format!("{ticket}.{position}")));
+    }
+    halves
+}
+
+async fn resumed(replays: &Replays, plan: &Plan, halves: &[Half]) -> Vec<(i64, PacketHash)> {
+    let signer = Signer::new(&replays.engine().archive().ticket_key().await.unwrap());
+    assert_eq!(plan.chunks.len(), halves.len());
+    let mut all = Vec::new();
+    for (got, ticket) in halves {
+        assert!(!got.is_empty());
+        all.extend(got.iter().copied());
+        let read = signer.read(ticket.as_bytes(), 0).unwrap();
+        for piece in part(replays, &read.part, &read.after).await {
+            all.extend(told(&piece.batch));
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_of_before_the_first_replay_takes_its_tickets_too() {
+    let archive = archive_of(&[Survey::Lsst]).await;
+    let copy = Location::with_store("memory:///early", Arc::new(InMemory::new())).unwrap();
+    mirror(&archive, &copy, &Meter::default()).await.unwrap();
+    let there = Archive::open(copy).await.unwrap();
+    // Whichever is asked first.
+    assert_eq!(there.ticket_key().await.unwrap(), archive.ticket_key().await.unwrap());
+    let plan = plan(&replays(&archive, Access::Everything), r#"{"chunk": 40}"#).await;
+    let here = by_workers(&replays(&archive, Access::Everything), &plan, 2, 5).await;
+    assert_eq!(by_workers(&replays(&there, Access::Everything), &plan, 2, 6).await, here);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vacuum_under_a_stream_is_no_damage() {
+    let archive = archive_of(&[Survey::Lsst]).await;
+    let before = replays(&archive, Access::Everything);
+    // A visit at a time, so that most of it is not read before it is wanted.
+    let request = r#"{"pace": 1e9}"#;
+    let plan = plan(&before, request).await;
+    let [part] = &plan.parts().unwrap()[..] else { panic!("one chunk") };
+    let whole = text(&rows(&before, request).await, &PLACE);
+    let (_, mut pieces) = replays(&archive, Access::Everything).stream(part, &BTreeMap::new()).await.unwrap();
+    let first = pieces.try_next().await.unwrap().unwrap();
+    compact(&archive, &policy(Level::Ever), &Meter::default()).await.unwrap();
+    vacuum(&archive, &everything()).await.unwrap();
+    let (mut got, mut place) = (text(&first.batch, &PLACE), last_place(&first.batch).unwrap().unwrap());
+    let ended = loop {
+        match pieces.try_next().await {
+            Ok(Some(piece)) => {
+                got.extend(text(&piece.batch, &PLACE));
+                place = last_place(&piece.batch).unwrap().unwrap();
+            }
+            Ok(None) => panic!("all of it was read before the files went"),
+            Err(e) => break e,
+        }
+    };
+    assert_eq!(ended.kind(), ErrorKind::Unavailable, "{ended}");
+    let position = Position { after: BTreeMap::from([("lsst".to_owned(), place)]), done: 0 };
+    for piece in super::part(&replays(&archive, Access::Everything), part, &position).await {
+        got.extend(text(&piece.batch, &PLACE));
+    }
+    assert_eq!(got, whole);
 }

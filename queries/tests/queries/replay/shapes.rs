@@ -1,10 +1,13 @@
 //! Columns, images and slim packets, held against the packets and against SQL; and that none of them knows the future.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use noctuary_engine::ErrorKind;
 use noctuary_packet::cutout::cutouts;
@@ -14,54 +17,103 @@ use noctuary_packet::survey::Surveys;
 use noctuary_queries::replay::{Position, Request, last_place};
 use noctuary_simulator::{Plan as Sky, Simulation, Survey};
 use noctuary_storage::compact::{Level, compact};
-use noctuary_storage::{Access, Meter};
+use noctuary_storage::load::{LoadOptions, load};
+use noctuary_storage::{Access, Meter, Table};
+use parquet::arrow::ArrowWriter;
 
-use super::{PLACE, archive_of, part, plan, policy, replays, rows, sky, take, text, told};
+use super::{PLACE, archive_of, part, plan, policy, replays, rows, sky, take, text};
 
 /// A datum as JSON, of a packet that came in a Confluent frame.
 fn json(schema: &Schema, frame: &[u8]) -> serde_json::Value {
     to_json(schema, &frame[5..]).unwrap()
 }
 
+/// The rows that are of the same packets as those of another replay.
+fn of_those(rows: &RecordBatch, others: &RecordBatch) -> RecordBatch {
+    let known: BTreeSet<String> = text(others, &PLACE).into_iter().collect();
+    let of_those: BooleanArray = text(rows, &PLACE).iter().map(|place| Some(known.contains(place))).collect();
+    filter_record_batch(rows, &of_those).unwrap()
+}
+
+/// Sources of objects that no packet told of, as a file: detections of the nights that are replayed, and of later ones.
+fn planted(folder: &Path, objects: &BTreeSet<i64>) -> PathBuf {
+    let rows: Vec<(i64, f64)> = objects.iter().flat_map(|id| [61_353.2, 61_360.0].map(|time| (*id, time))).collect();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("diaSourceId", Arc::new((0..rows.len()).map(|row| Some(9_000_000 + row as i64)).collect::<Int64Array>())),
+        ("diaObjectId", Arc::new(rows.iter().map(|(id, _)| Some(*id)).collect::<Int64Array>())),
+        ("midpointMjdTai", Arc::new(rows.iter().map(|(_, time)| Some(*time)).collect::<Float64Array>())),
+        ("ra", Arc::new(rows.iter().map(|_| Some(150.0)).collect::<Float64Array>())),
+        ("dec", Arc::new(rows.iter().map(|_| Some(2.0)).collect::<Float64Array>())),
+        ("psfFlux", Arc::new(rows.iter().map(|_| Some(1e6)).collect::<Float64Array>())),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let path = folder.join("planted.parquet");
+    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    path
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_alert_knows_what_came_after_it() {
-    let archive = archive_of(&[Survey::Lsst]).await;
-    let before = replays(&archive, Access::Everything);
     let nights = r#""nights": "2026-11-09..2026-11-10""#;
-    let packets = rows(&before, &format!("{{{nights}}}")).await;
-    let alerts = rows(&before, &format!(r#"{{{nights}, "shape": "alerts"}}"#)).await;
-    let schemas = SchemaStore::with_known();
-    let schema = schemas.named("lsst/11.1").unwrap();
-    let counts = |rows: &RecordBatch| -> Vec<Option<usize>> {
-        let lists = rows.column_by_name("prvDiaSources").unwrap().as_list::<i32>();
-        (0..rows.num_rows()).map(|row| lists.is_valid(row).then(|| lists.value(row).len())).collect()
-    };
-    let sent: Vec<Option<usize>> = packets
-        .column_by_name("packet")
-        .unwrap()
-        .as_binary::<i64>()
-        .iter()
-        .map(|packet| json(&schema, packet.unwrap())["prvDiaSources"].as_array().map(Vec::len))
-        .collect();
-    assert_eq!(counts(&alerts), sent, "histories are those of the packets");
-    // The same objects go on: weeks later, with histories that reach over all of it, and then everything is merged.
-    let future = Simulation::new(Sky { nights: 6, ..sky(Survey::Lsst) }).unwrap();
-    take(&archive, "future", &future.packets().collect::<Vec<_>>(), 2 << 20).await;
-    compact(&archive, &policy(Level::Ever), &Meter::default()).await.unwrap();
-    let after = replays(&archive, Access::Everything);
-    let version = plan(&before, &format!("{{{nights}}}")).await.version;
-    for as_of in [String::new(), format!(r#", "as_of": {version}"#)] {
-        let again = rows(&after, &format!("{{{nights}{as_of}}}")).await;
-        let old: BTreeMap<_, _> = told(&packets).into_iter().map(|(id, hash)| (hash, id)).collect();
-        let known: Vec<_> = told(&again).into_iter().filter(|(_, hash)| old.contains_key(hash)).collect();
-        assert_eq!(known.len(), packets.num_rows(), "every packet of these nights is what it was{as_of}");
-        let again = rows(&after, &format!(r#"{{{nights}, "shape": "alerts"{as_of}}}"#)).await;
-        let lists: BTreeMap<String, Option<usize>> =
-            text(&again, &["_sha256"]).into_iter().zip(counts(&again)).collect();
-        for (hash, count) in text(&alerts, &["_sha256"]).iter().zip(counts(&alerts)) {
-            assert_eq!(lists.get(hash), Some(&count), "{as_of}");
+    let slim = |fields: &str| format!(r#"{{{nights}, "shape": "slim", "fields": [{fields}]}}"#);
+    let lists = [
+        (Survey::Lsst, "prvDiaSources", slim(r#""diaSourceId", "diaObject", "prvDiaSources", "prvDiaForcedSources""#)),
+        (Survey::Ztf, "prv_candidates", slim(r#""candid", "prv_candidates""#)),
+    ];
+    for (survey, history, slim) in lists {
+        let archive = archive_of(&[survey]).await;
+        let before = replays(&archive, Access::Everything);
+        let of_shape = |shape: &str| format!(r#"{{{nights}, "shape": "{shape}"}}"#);
+        let requests = [of_shape("packets"), of_shape("alerts"), of_shape("sources"), slim];
+        let mut then = Vec::new();
+        for request in &requests {
+            then.push(rows(&before, request).await);
+        }
+        let [packets, alerts, ..] = &then[..] else { panic!("four shapes") };
+        let told: Vec<Option<usize>> = lengths(alerts, history);
+        if survey == Survey::Lsst {
+            let schema = SchemaStore::with_known().named("lsst/11.1").unwrap();
+            let sent = packets.column_by_name("packet").unwrap().as_binary::<i64>().iter();
+            let sent = sent.map(|packet| json(&schema, packet.unwrap())[history].as_array().map(Vec::len));
+            assert_eq!(told, sent.collect::<Vec<_>>(), "histories are those of the packets");
+        }
+        assert!(told.iter().flatten().any(|length| *length > 0), "{survey:?}");
+        let version = plan(&before, &requests[0]).await.version;
+        // The same objects go on: weeks later, with histories that reach over all of it; sources become known that no
+        // packet told of; and then everything is merged.
+        let future = Simulation::new(Sky { nights: 6, ..sky(survey) }).unwrap();
+        take(&archive, "future", &future.packets().collect::<Vec<_>>(), 2 << 20).await;
+        if survey == Survey::Lsst {
+            let objects = alerts.column_by_name("_object").unwrap().as_primitive::<Int64Type>().iter().flatten();
+            let folder = tempfile::tempdir().unwrap();
+            let file = planted(folder.path(), &objects.collect());
+            let options = LoadOptions {
+                survey: "lsst".into(),
+                table: Table::Sources,
+                columns: BTreeMap::new(),
+                rights: None,
+                schema: None,
+                commit_rows: 1_000,
+            };
+            load(&archive, &[file], &options, &Arc::default()).await.unwrap();
+        }
+        compact(&archive, &policy(Level::Ever), &Meter::default()).await.unwrap();
+        let after = replays(&archive, Access::Everything);
+        for (request, then) in requests.iter().zip(&then) {
+            for as_of in [String::new(), format!(r#""as_of": {version}, "#)] {
+                let again = rows(&after, &format!("{{{as_of}{}", &request[1..])).await;
+                assert_eq!(of_those(&again, then), *then, "{survey:?} {as_of}{request}");
+                assert!(as_of.is_empty() || again.num_rows() == then.num_rows(), "{survey:?} {as_of}{request}");
+            }
         }
     }
+}
+
+fn lengths(rows: &RecordBatch, list: &str) -> Vec<Option<usize>> {
+    let lists = rows.column_by_name(list).unwrap().as_list::<i32>();
+    (0..rows.num_rows()).map(|row| lists.is_valid(row).then(|| lists.value(row).len())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
