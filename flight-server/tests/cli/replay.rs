@@ -5,7 +5,7 @@ use std::io::Read;
 use std::process::Stdio;
 use std::time::Instant;
 
-use noctuary_simulator::SimulatedPacket;
+use noctuary_simulator::{Plan, SimulatedPacket, Simulation, Survey};
 
 use crate::support::{Place, files_below};
 
@@ -77,6 +77,77 @@ fn nightly_archives_and_containers_can_be_taken_in() {
 }
 
 #[test]
+fn several_surveys_are_written_side_by_side() {
+    let place = Place::new();
+    for (survey, ending) in [(Survey::Lsst, "bin"), (Survey::Ztf, "avro")] {
+        let plan = Plan {
+            survey,
+            seed: 5,
+            nights: 2,
+            visits_per_night: 6,
+            alerts_per_visit: 3,
+            objects: 40,
+            fields: 2,
+            weather_loss: 0.0,
+            ..Plan::default()
+        };
+        for (number, packet) in Simulation::new(plan).unwrap().packets().enumerate() {
+            place.write(&format!("sent/{survey:?}-{number}.{ending}"), &packet.bytes);
+        }
+    }
+    place.run(&["ingest", "sent"]).ok();
+    let both = ["--survey", "lsst,ztf"];
+    let came = framed(&place.run(&[&["replay"][..], &both].concat()).ok().bytes);
+    let set = |packets: &[Vec<u8>]| packets.iter().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(set(&came).len(), came.len());
+
+    for form in ["frames", "tar", "avro"] {
+        place.run(&[&["replay", "--form", form, "-o", form][..], &both].concat()).ok();
+        let copy = format!("copy-{form}");
+        place.run(&["ingest", form, "--archive", &copy]).ok();
+        for survey in ["lsst", "ztf"] {
+            let count = format!("SELECT count(*) AS n FROM {survey}.alerts");
+            let of =
+                |archive: &str| place.run(&["sql", "--archive", archive, "-c", &count, "--format", "csv"]).ok().out;
+            assert_eq!(of(&copy), of("archive"), "{form} of {survey}");
+        }
+        if form != "avro" {
+            let again = place.run(&[&["replay", "--archive", &copy][..], &both].concat()).ok();
+            assert_eq!(set(&framed(&again.bytes)), set(&came), "{form}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_has_each_visit_when_it_is_due() {
+    let (place, packets) = Place::with_packets();
+    let night = of_night(&packets, 20_261_109);
+    let mut replay = place
+        .command(&["replay", "--night", "2026-11-09", "--pace", "10"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut output = replay.stdout.take().unwrap();
+    // Four packets a visit, and 3.9 s between visits.
+    let mut times = Vec::new();
+    for _ in 0..night.len() {
+        let mut length = [0; 4];
+        output.read_exact(&mut length).unwrap();
+        let mut packet = vec![0; u32::from_be_bytes(length) as usize];
+        output.read_exact(&mut packet).unwrap();
+        times.push(Instant::now());
+    }
+    assert!(replay.wait().unwrap().success());
+    let each = times.len() / 3;
+    for visit in times.chunks(each) {
+        let took = visit[each - 1] - visit[0];
+        assert!(took.as_secs_f64() < 2.0, "the end of a visit waits for the next one: {took:?}");
+    }
+    assert!((times[each] - times[0]).as_secs_f64() > 3.0, "{times:?}");
+}
+
+#[test]
 fn what_is_chosen_is_what_comes() {
     let (place, packets) = Place::with_packets();
     let ids = |arguments: &[&str]| -> BTreeSet<String> {
@@ -123,6 +194,8 @@ fn mistakes_are_told_before_anything_is_written() {
         (&["--pace", "-1"], 2, "above 0"),
         (&["--where", "diaSource.snr >"], 2, "diaSource.snr"),
         (&["--where", "snrr > 1"], 2, "snrr"),
+        (&["--where", "random() < 0.5"], 2, "another value each time"),
+        (&["--where", "_alert IN (SELECT diaSourceId FROM sources)"], 2, "by the alert alone"),
         (&["--cone", "1,2"], 2, "3"),
         (&["--cone", "1,2,wide"], 2, "wide"),
         (&["--box", "1,2,3"], 2, "4"),

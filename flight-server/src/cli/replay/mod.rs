@@ -46,7 +46,7 @@ Examples:
 
 The same night, archive and version give the same bytes every time.")]
 pub struct ReplayArgs {
-    /// Whose alerts [default: of the survey that has some; with several, each of them by time].
+    /// Whose alerts; of several, visits come by their time [default: the survey that has alerts, if it is one].
     #[arg(long, value_name = "SURVEY", value_delimiter = ',')]
     pub survey: Vec<String>,
     /// A night, as 2026-11-09, or a range of them, 2026-11-09..2026-11-20 [default: all].
@@ -100,7 +100,7 @@ pub struct ReplayArgs {
     /// So many times the speed of the night, 1 for its own [default: as fast as it goes; 1 with --live].
     #[arg(long, value_name = "TIMES", allow_hyphen_values = true)]
     pub pace: Option<f64>,
-    /// When the first visit is due, as 2026-12-01T20:00:00Z [default: now].
+    /// When the first visit is due, as 2026-12-01T20:00:00Z [default: a second from now].
     #[arg(long, value_name = "TIME")]
     pub begin: Option<String>,
     /// How packets are written [default: frames; avro if they are slim].

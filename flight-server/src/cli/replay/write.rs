@@ -27,8 +27,10 @@ pub struct Writer {
     folder: Option<PathBuf>,
     /// Writer schemas by their fingerprints.
     schemas: BTreeMap<String, String>,
-    /// Packets of the night so far.
-    nth: (Night, u64),
+    /// Packets of each night so far: of several surveys, whose nights do not begin together, each goes on by itself.
+    numbers: BTreeMap<Night, u64>,
+    /// The night that each survey is in.
+    nights: BTreeMap<String, Night>,
     open: Open,
 }
 
@@ -105,10 +107,11 @@ impl Writer {
         };
         let of_writer = |(key, json): (&String, &String)| Some((key.strip_prefix("writer:")?.to_owned(), json.clone()));
         let schemas = schema.metadata().iter().filter_map(of_writer).collect();
-        Ok(Self { folder: folder.map(Path::to_owned), schemas, nth: (Night(i32::MIN), 0), open })
+        let (numbers, nights) = Default::default();
+        Ok(Self { folder: folder.map(Path::to_owned), schemas, numbers, nights, open })
     }
 
-    /// Writes the packets of a batch, and says how many have no bytes.
+    /// Writes the packets of a batch, and says how many have no bytes. What goes to a pipe is in it then.
     ///
     /// # Errors
     /// When they cannot be written.
@@ -137,17 +140,20 @@ impl Writer {
                 bytes: packets.value(row),
             })?;
         }
+        self.flush()?;
         Ok(lost)
     }
 
     fn put(&mut self, packet: &Packet<'_>) -> Result<()> {
         let night = packet.night.date().format("%Y%m%d").to_string();
-        if self.nth.0 != packet.night {
-            self.nth = (packet.night, 0);
-            self.close_before(packet.night)?;
+        if self.nights.get(packet.survey) != Some(&packet.night) {
+            self.nights.insert(packet.survey.to_owned(), packet.night);
+            self.close_before(packet.survey, packet.night)?;
         }
-        self.nth.1 += 1;
-        let file = format!("{night}/{:07}-{}.{}", self.nth.1, packet.name(), packet.ending());
+        let number = self.numbers.entry(packet.night).or_default();
+        *number += 1;
+        let number = *number;
+        let file = format!("{night}/{number:07}-{}.{}", packet.name(), packet.ending());
         match (&mut self.open, &self.folder) {
             (Open::Plain(Some(out)), _) => {
                 let length = u32::try_from(packet.bytes.len()).map_err(|e| Failure::internal(e.to_string()))?;
@@ -156,7 +162,7 @@ impl Writer {
             }
             (Open::Plain(None), folder) => {
                 let path = folder.as_deref().unwrap_or(Path::new(".")).join(file);
-                if let (1, Some(folder)) = (self.nth.1, path.parent()) {
+                if let (1, Some(folder)) = (number, path.parent()) {
                     std::fs::create_dir_all(folder)?;
                 }
                 let mut sink = Sink::open(Some(&path))?;
@@ -208,18 +214,30 @@ impl Writer {
         Ok(())
     }
 
-    /// Finishes files of nights that are over: nights come one after the other.
-    fn close_before(&mut self, night: Night) -> Result<()> {
+    /// Gives what is on its way to a pipe: whoever reads it may wait for the last packet of a visit.
+    fn flush(&mut self) -> Result<()> {
+        match &mut self.open {
+            Open::Plain(Some(out)) => out.flush()?,
+            Open::Containers(files) if self.folder.is_none() => files.values_mut().try_for_each(Sink::flush)?,
+            Open::Tar(tar) => tar.get_mut().flush()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Finishes files of nights that are over: those of a survey come one after the other.
+    fn close_before(&mut self, survey: &str, night: Night) -> Result<()> {
         match &mut self.open {
             Open::Containers(files) if self.folder.is_some() => {
-                let over = |(_, own, _): &(String, Night, String)| *own < night;
+                let over = |(of, own, _): &(String, Night, String)| of == survey && *own < night;
                 let keys: Vec<_> = files.keys().filter(|key| over(key)).cloned().collect();
                 for key in keys {
                     files.remove(&key).map_or(Ok(()), Sink::finish)?;
                 }
             }
             Open::Tars(files) => {
-                let keys: Vec<_> = files.keys().filter(|(_, own)| *own < night).cloned().collect();
+                let over = |(of, own): &(String, Night)| of == survey && *own < night;
+                let keys: Vec<_> = files.keys().filter(|key| over(key)).cloned().collect();
                 for key in keys {
                     files.remove(&key).map_or(Ok(()), end)?;
                 }
@@ -233,8 +251,7 @@ impl Writer {
     ///
     /// # Errors
     /// When what is left cannot be written.
-    pub fn finish(mut self) -> Result<()> {
-        self.close_before(Night(i32::MAX))?;
+    pub fn finish(self) -> Result<()> {
         match self.open {
             Open::Plain(sink) => sink.map_or(Ok(()), Sink::finish),
             Open::Containers(files) => files.into_values().try_for_each(Sink::finish),
@@ -259,4 +276,92 @@ fn append(tar: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> Resul
     header.set_size(bytes.len() as u64);
     header.set_mode(0o644);
     Ok(tar.append_data(&mut header, name, bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashMap};
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Date32Array, Int32Array, Int64Array, LargeBinaryArray, StringArray};
+    use arrow::datatypes::Schema;
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    /// One packet in a Confluent frame, of a survey and night.
+    fn packet(survey: &str, night: i32, alert: i64) -> RecordBatch {
+        let bytes: Vec<u8> = vec![0, 0, 0, 0, 1, u8::try_from(alert).unwrap()];
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("_survey", Arc::new(StringArray::from(vec![survey]))),
+            ("_night", Arc::new(Date32Array::from(vec![night]))),
+            ("_alert", Arc::new(Int64Array::from(vec![alert]))),
+            ("_revision", Arc::new(Int32Array::from(vec![0]))),
+            ("_fingerprint", Arc::new(StringArray::from(vec!["abc"]))),
+            ("_frame", Arc::new(StringArray::from(vec!["confluent"]))),
+            ("packet", Arc::new(LargeBinaryArray::from_vec(vec![&bytes]))),
+        ];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    /// What files hold, by their names: the last bytes of their packets.
+    fn written(form: Form, packets: &[RecordBatch]) -> BTreeMap<String, Vec<u8>> {
+        let folder = tempfile::tempdir().unwrap();
+        let told = HashMap::from([("writer:abc".to_owned(), r#""long""#.to_owned())]);
+        let schema = Arc::new(Schema::empty().with_metadata(told));
+        let mut writer = Writer::new(form, Some(folder.path()), &schema).unwrap();
+        for packet in packets {
+            assert_eq!(writer.write(packet).unwrap(), 0);
+        }
+        writer.finish().unwrap();
+        let mut files = BTreeMap::new();
+        let mut folders = vec![folder.path().to_owned()];
+        while let Some(open) = folders.pop() {
+            for entry in std::fs::read_dir(open).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let bytes = std::fs::read(&path).unwrap();
+                let held: Vec<u8> = match form {
+                    Form::Frames => vec![bytes[5]],
+                    Form::Avro => Blocks::open(&bytes).unwrap().map(|block| block.unwrap().bytes[0]).collect(),
+                    Form::Tar => {
+                        let mut tar = tar::Archive::new(GzDecoder::new(bytes.as_slice()));
+                        let last = |entry: std::io::Result<tar::Entry<'_, _>>| {
+                            let mut packet = Vec::new();
+                            std::io::Read::read_to_end(&mut entry.unwrap(), &mut packet).unwrap();
+                            packet[5]
+                        };
+                        tar.entries().unwrap().map(last).collect()
+                    }
+                };
+                let name = path.strip_prefix(folder.path()).unwrap().to_string_lossy().into_owned();
+                files.insert(name, held);
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn nights_of_surveys_that_come_in_turns_lose_nothing() {
+        // At one time it is another night for each of them.
+        let turns = [("a", 5, 1), ("b", 6, 2), ("a", 5, 3), ("b", 6, 4), ("a", 6, 5), ("b", 7, 6), ("a", 6, 7)];
+        let packets: Vec<RecordBatch> =
+            turns.iter().map(|(survey, night, alert)| packet(survey, *night, *alert)).collect();
+        for form in [Form::Frames, Form::Avro, Form::Tar] {
+            let files = written(form, &packets);
+            let all: Vec<u8> = files.values().flatten().copied().collect();
+            assert_eq!(all.len(), turns.len(), "{form:?}: {files:?}");
+            assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), (1..=7).collect(), "{form:?}: {files:?}");
+            if form != Form::Frames {
+                let held: Vec<&Vec<u8>> = files.values().collect();
+                assert_eq!(held, [&vec![1, 3], &vec![5, 7], &vec![2, 4], &vec![6]], "{form:?}");
+            }
+        }
+        let frames: Vec<String> = written(Form::Frames, &packets).into_keys().collect();
+        assert_eq!(frames[..2], ["19700106/0000001-1.bin", "19700106/0000002-3.bin"]);
+        assert_eq!(frames[2..4], ["19700107/0000001-2.bin", "19700107/0000002-4.bin"]);
+    }
 }
