@@ -1,6 +1,7 @@
 //! The look-ups benchmark: flat past sources by id and by place, beside DuckDB over one sorted
 //! Parquet file and PostgreSQL.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ use crate::server::Server;
 use crate::workload::{FarStore, Flat, Input, Workload};
 use crate::{Failure, Options, corpus, peer};
 
+/// Questions that are asked of the survey's own table too.
+const OF_NAMED: [&str; 4] = ["1 id", "100 ids", "cone of 5 arcsec", "cone of 1 degree, plane"];
 /// The file of the peers, in the working folder.
 const SORTED: &str = "sorted.parquet";
 
@@ -26,6 +29,8 @@ const SORTED: &str = "sorted.parquet";
 pub struct Bench<'w> {
     workload: &'w Workload,
     archive: PathBuf,
+    /// What was loaded, a file for each night.
+    nights: Vec<PathBuf>,
     /// The file that a step reads its questions from.
     asked: PathBuf,
     /// All of them.
@@ -33,6 +38,8 @@ pub struct Bench<'w> {
     peers: Vec<Peer>,
     /// What loading and merging took.
     took: [Sample; 2],
+    /// The most memory that a process of ours took to answer.
+    most_memory: Cell<u64>,
 }
 
 /// Runs a workload.
@@ -77,6 +84,7 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Report, Failure> {
 
     bench.check("merged")?;
     bench.warm(&mut report, "", true)?;
+    bench.named(&mut report)?;
     bench.served(&mut report)?;
     bench.cold(&mut report, &sorted)?;
     if let Some(far) = &workload.far {
@@ -90,6 +98,12 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Report, Failure> {
     let state = format!(", {} commits behind", hot.len());
     bench.check(&state)?;
     bench.warm(&mut report, &state, false)?;
+    eprintln!("  loading nights and commits");
+    bench.by_night(&hot)?;
+    let state = format!(", {} nights and {} commits", flat.nights, hot.len());
+    bench.check(&state)?;
+    bench.warm(&mut report, &state, false)?;
+    report.fact("memory to answer", bench.memory());
     drop(bench);
     remove(&work)?;
     Ok(report)
@@ -116,10 +130,18 @@ impl<'w> Bench<'w> {
             peer.add(&[sorted.clone(), list.clone()])?;
         }
         let questions = questions::all(sources, flat.nights, workload.runs);
-        let mut bench = Self { workload, archive, asked, questions, peers, took: Default::default() };
+        let mut bench = Self {
+            workload,
+            archive,
+            nights,
+            asked,
+            questions,
+            peers,
+            took: Default::default(),
+            most_memory: Cell::default(),
+        };
         eprintln!("  loading");
-        let loaded = bench.load(&nights)?;
-        remove(&files)?;
+        let loaded = bench.load(&bench.nights)?;
         eprintln!("  merging");
         let merged = process::step(&arguments(&["compact"], std::slice::from_ref(&bench.archive)))?;
         bench.took = [loaded, merged];
@@ -132,13 +154,23 @@ impl<'w> Bench<'w> {
         process::step(&arguments(&["load"], &paths))
     }
 
+    /// From now on asks another archive of the same rows, which lie in files of their nights, with commits behind them.
+    fn by_night(&mut self, hot: &[PathBuf]) -> Result<(), Failure> {
+        self.archive = self.archive.with_file_name("archive-of-nights");
+        self.load(&self.nights)?;
+        self.load(hot).map(drop)
+    }
+
     fn on_disk(&self, sorted: &Path) -> Result<String, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let sources = runtime.block_on(size_of_sources(&self.archive))?;
         let index = self.archive.join("_index");
         let index = if index.is_dir() { corpus::size_of(&index)? } else { 0 };
+        let goal = self.workload.limits.as_ref().map_or_else(String::new, |limits| {
+            format!(" (goal: {}, {})", limits.disk_mib, told(mebi(sources) <= limits.disk_mib))
+        });
         Ok(format!(
-            "{} MiB of sources and {} MiB of their index; {} MiB as one sorted Parquet file with zstd 3",
+            "{} MiB of sources{goal} and {} MiB of their index; {} MiB as one sorted Parquet file with zstd 3",
             number(mebi(sources)),
             number(mebi(index)),
             number(mebi(corpus::size_of(sorted)?))
@@ -175,6 +207,27 @@ impl<'w> Bench<'w> {
         Ok(())
     }
 
+    fn memory(&self) -> String {
+        let most = mebi(self.most_memory.get());
+        let goal = self.workload.limits.as_ref().map_or_else(String::new, |limits| {
+            format!("; goal: {}, {}", limits.memory_mib, told(most <= limits.memory_mib))
+        });
+        format!("{} MiB at most in one process{goal}", number(most))
+    }
+
+    /// Some questions of the survey's own table, in which each source stands once: here the rows are the same.
+    fn named(&self, report: &mut Report) -> Result<(), Failure> {
+        eprintln!("  questions of DiaSource");
+        for question in self.questions.iter().filter(|question| OF_NAMED.contains(&question.name)) {
+            let sql = question.sql.iter().map(|sql| sql.replace("lsst.sources", "lsst.DiaSource")).collect();
+            let own = Question { sql, ..*question };
+            let name = format!("{} of DiaSource", question.name);
+            compare(&name, &self.ask(&own, How::Answers)?.answers, &self.ask(question, How::Answers)?.answers)?;
+            report.row(self.row(&name, "each source once, whatever packets repeat", "", &self.ask(&own, How::Warm)?));
+        }
+        Ok(())
+    }
+
     /// Some questions as a client of a server asks them.
     fn served(&self, report: &mut Report) -> Result<(), Failure> {
         eprintln!("  over Flight");
@@ -187,8 +240,7 @@ impl<'w> Bench<'w> {
             let met = median_latency(&sample).is_some_and(|median| median < *goal);
             let row =
                 self.row(&format!("{}, over Flight", question.name), "asked of a server, all rows taken", "", &sample);
-            report
-                .row(row.cell("must ms", goal.to_string()).cell("goal", if met { "met" } else { "missed" }.to_owned()));
+            report.row(row.cell("must ms", goal.to_string()).cell("goal", told(met).to_owned()));
         }
         Ok(())
     }
@@ -211,7 +263,7 @@ impl<'w> Bench<'w> {
                 let rounds = most(|counted| counted.rounds);
                 let name = format!("{}, {wait} ms away, {state}", question.name);
                 let what = format!("{what}; goal: at most {goal} requests one after the other");
-                let met = if rounds <= goal { "met" } else { "missed" };
+                let met = told(rounds <= goal);
                 report.row(
                     self.row(&name, &what, "", &sample)
                         .cell("requests", most(|counted| counted.requests).to_string())
@@ -244,7 +296,14 @@ impl<'w> Bench<'w> {
         } else {
             "archive and engine opened too, in a process that has just begun; the system may hold the files"
         };
-        report.row(self.row("1 id, not in memory", what, "", &together(ours)));
+        let ours = together(ours);
+        let row = self.row("1 id, not in memory", what, "", &ours);
+        report.row(match (&self.workload.limits, median_latency(&ours)) {
+            (Some(limits), Some(median)) => {
+                row.cell("must ms", limits.cold.to_string()).cell("goal", told(median <= limits.cold).to_owned())
+            }
+            _ => row,
+        });
         for (peer, samples) in forgetful.iter().zip(theirs) {
             report.row(self.row(&format!("{}: 1 id, not in memory", peer.name()), "the same", "", &together(samples)));
         }
@@ -254,7 +313,10 @@ impl<'w> Bench<'w> {
     /// Asks ours.
     pub fn ask(&self, question: &Question, how: How) -> Result<Sample, Failure> {
         self.write(question)?;
-        process::step(&arguments(&["ask", "--how", how.word()], &[self.archive.clone(), self.asked.clone()]))
+        let sample =
+            process::step(&arguments(&["ask", "--how", how.word()], &[self.archive.clone(), self.asked.clone()]))?;
+        self.most_memory.set(self.most_memory.get().max(sample.peak_memory.unwrap_or_default()));
+        Ok(sample)
     }
 
     fn ask_peer(&self, peer: &Peer, question: &Question, how: How) -> Result<Sample, Failure> {
@@ -271,15 +333,24 @@ impl<'w> Bench<'w> {
         let slowest = sample.latencies.iter().copied().reduce(f64::max);
         let text = |value: Option<f64>| value.map_or_else(String::new, number);
         let goal = self.workload.must.get(goal);
-        let met = goal.zip(median).map_or("", |(goal, median)| if median < *goal { "met" } else { "missed" });
+        let met = goal.zip(median).map_or("", |(goal, median)| told(median < *goal));
+        let times = slowest.zip(median).map(|(slowest, median)| slowest / median);
+        let steady =
+            times.zip(self.workload.limits.as_ref()).map_or("", |(times, limits)| told(times <= limits.slowest));
         Row::new(name, what, sample)
             .cell("rows", rows_of(sample))
             .cell("median ms", text(median))
             .cell("slowest ms", text(slowest))
+            .cell("slowest/median", text(times))
+            .cell("steady", steady.to_owned())
             .cell("must ms", goal.map_or_else(String::new, f64::to_string))
             .cell("goal", met.to_owned())
             .cell("peak MiB", text(sample.peak_memory.map(mebi)))
     }
+}
+
+fn told(met: bool) -> &'static str {
+    if met { "met" } else { "missed" }
 }
 
 /// The middle one of some answers.

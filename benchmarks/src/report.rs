@@ -167,6 +167,7 @@ mod tests {
             runs: 1,
             lookups: 0,
             must: [].into(),
+            limits: None,
             far: None,
             must_over_flight: [].into(),
             flat_out: Vec::new(),

@@ -34,6 +34,9 @@ pub struct Workload {
     /// Questions that are asked over Flight too, for [`Kind::Lookups`], with the milliseconds as in `must`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub must_over_flight: BTreeMap<String, f64>,
+    /// What else is to hold of answers, for [`Kind::Lookups`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// A store far away, for [`Kind::Lookups`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub far: Option<FarStore>,
@@ -43,6 +46,20 @@ pub struct Workload {
     /// What is asked for as fast as it goes, for [`Kind::Replay`], and nothing at a pace; all and both if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flat_out: Vec<String>,
+}
+
+/// What is to hold of all answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// How many times the middle answer the slowest may take.
+    pub slowest: f64,
+    /// Milliseconds of the first question where nothing is in memory.
+    pub cold: f64,
+    /// Mebibytes of the sources on disk.
+    pub disk_mib: f64,
+    /// Mebibytes of memory of whatever process answers.
+    pub memory_mib: f64,
 }
 
 /// A store that each request to takes longer.
