@@ -77,28 +77,8 @@ impl ParquetFile {
             .with_prefetch_hint(usize::try_from(prefetch).ok())
             .load_and_finish(Fetch { store: &self.store, path: &self.path }, self.size)
             .await?;
-        if pages_make_sense(&metadata) {
-            return Ok(Arc::new(metadata));
-        }
-        // Whole column chunks can be read without it.
-        tracing::warn!("{}: the index of its pages is damaged, and not used", self.path);
-        Ok(Arc::new(metadata.into_builder().set_column_index(None).set_offset_index(None).build()))
+        Ok(Arc::new(metadata))
     }
-}
-
-/// False if the index of pages cannot be what was written: rows that are chosen by it would be others.
-fn pages_make_sense(footer: &ParquetMetaData) -> bool {
-    let Some(index) = footer.offset_index() else { return true };
-    index.iter().zip(footer.row_groups()).all(|(columns, group)| {
-        columns.iter().all(|column| {
-            let pages = column.page_locations();
-            let begins = pages.first().is_none_or(|page| page.first_row_index == 0);
-            let follows = pages
-                .windows(2)
-                .all(|pair| pair[0].first_row_index < pair[1].first_row_index && pair[0].offset < pair[1].offset);
-            begins && follows && pages.last().is_none_or(|page| page.first_row_index < group.num_rows().max(1))
-        })
-    })
 }
 
 /// How the columns of a table's file are read: as Parquet itself says, since what Arrow would say once more could be
