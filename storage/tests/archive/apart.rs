@@ -189,7 +189,7 @@ async fn a_flipped_byte_is_found_and_its_packets_are_named() {
         Table::ALL.into_iter().flat_map(|table| snapshot.files(table, None).cloned().collect::<Vec<_>>()).collect()
     };
     assert_eq!(files.len(), 6);
-    let (mut hit, mut whole_files) = (0, 0);
+    let (mut hit, mut whole_files, mut of_file) = (0, 0, 0);
     for file in files {
         let path = file.path.as_str().into();
         let sound = store.get(&path).await.unwrap().bytes().await.unwrap();
@@ -209,7 +209,15 @@ async fn a_flipped_byte_is_found_and_its_packets_are_named() {
                 let named = failures.iter().any(|f| {
                     f.contains(&format!("alert {id} ")) || (f.contains("cannot be read") && f.contains("of packets"))
                 });
-                assert!(fine || named, "{} at {at}: alert {id} is hit and not named: {report:#?}", file.path);
+                // What is wrong with the header of a page can stop those who read some of its rows and not those who read
+                // all of them, as verify does: it names the file then, with the alerts from which to which it has rows.
+                let by_file = || failures.iter().any(|f| f.contains(&file.path) && f.contains(", of alerts 1 to 31"));
+                assert!(
+                    fine || named || by_file(),
+                    "{} at {at}: alert {id} is hit and not named: {report:#?}",
+                    file.path
+                );
+                of_file += usize::from(!fine && !named);
                 hit += usize::from(!fine);
                 whole_files += usize::from(fine);
             }
@@ -217,6 +225,7 @@ async fn a_flipped_byte_is_found_and_its_packets_are_named() {
         store.put(&path, PutPayload::from(sound)).await.unwrap();
     }
     assert!(hit > 100 && whole_files > 100, "{hit} hit, {whole_files} not");
+    assert!(of_file * 20 < hit, "{of_file} of {hit} are named by their file alone");
 }
 
 /// A night comes back in the order of visit, detector, commit and arrival, whatever the order in which it came.
