@@ -326,7 +326,9 @@ mod tests {
                 let bytes = std::fs::read(&path).unwrap();
                 let held: Vec<u8> = match form {
                     Form::Frames => vec![bytes[5]],
-                    Form::Avro => Blocks::open(&bytes).unwrap().map(|block| block.unwrap().bytes[0]).collect(),
+                    Form::Avro => {
+                        Blocks::open(bytes.as_slice()).unwrap().map(|block| block.unwrap().bytes[0]).collect()
+                    }
                     Form::Tar => {
                         let mut tar = tar::Archive::new(GzDecoder::new(bytes.as_slice()));
                         let last = |entry: std::io::Result<tar::Entry<'_, _>>| {
