@@ -4,6 +4,7 @@
 //! name. See `docs/format.md` for what lies on disk.
 
 pub mod access;
+mod anchor;
 pub mod archive;
 mod as_of;
 mod checksum;
@@ -28,6 +29,7 @@ mod parts;
 pub mod paths;
 pub mod purge;
 pub mod quarantine;
+mod range;
 mod rows;
 mod secret;
 pub mod snapshot;

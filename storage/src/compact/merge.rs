@@ -162,8 +162,8 @@ impl Group<'_> {
         }
         let (file, moved) = pieces.end().await?;
         gone.pieces = moved;
-        let commits = crate::ingest::range(rows.iter().map(|row| row.commit));
-        let nights = crate::ingest::range(rows.iter().filter_map(|row| row.night));
+        let commits = crate::range::range(rows.iter().map(|row| row.commit));
+        let nights = crate::range::range(rows.iter().filter_map(|row| row.night));
         let stats = FileStats::of_nights(nights, rows.iter().any(|row| row.night.is_none()));
         let file = file.map(|file| DataFile { commits, stats, ..file });
         let (groups, numbers) = self.groups_of_pieces(file.is_some(), &rows);

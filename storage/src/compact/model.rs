@@ -104,7 +104,7 @@ impl Model {
         let tiles = packets.div_ceil(task.rows_of_a_tile(usize::try_from(packets).unwrap()) as u64);
         let ends = |of: fn(&FileStats) -> Option<(i64, i64)>| {
             let all = task.groups.iter().filter_map(|file| of(&file.stats)).flat_map(|(a, b)| [a, b]);
-            crate::ingest::range(all).unwrap()
+            crate::range::range(all).unwrap()
         };
         let (first, last) = ends(|stats| stats.healpix_29);
         let nights = ends(|stats| stats.night.map(|(a, b)| (a.into(), b.into())));

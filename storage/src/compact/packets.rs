@@ -66,7 +66,7 @@ impl Merge {
     }
 
     fn commits(&self) -> Option<(u64, u64)> {
-        crate::ingest::range(self.rows.iter().map(|row| row.commit))
+        crate::range::range(self.rows.iter().map(|row| row.commit))
     }
 
     fn lost(&self, row: &Row) -> StorageError {

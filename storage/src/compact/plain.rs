@@ -20,6 +20,7 @@ use crate::footers::batches;
 use crate::log::{DataFile, Entry, FileStats};
 use crate::packets::ids_of;
 use crate::paths;
+use crate::range::widen;
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, Table, ledger_columns, record_node};
 use crate::visible::Commits;
@@ -118,7 +119,7 @@ impl Plain {
         let mut stats = FileStats::default();
         let mut commits = None;
         for file in &self.files {
-            records::widen(&mut stats.night, file.stats.night.into_iter().flat_map(|(a, b)| [a, b]));
+            widen(&mut stats.night, file.stats.night.into_iter().flat_map(|(a, b)| [a, b]));
             let mut rows = batches(file, archive.rows(file).await?.with_batch_size(256))?;
             while let Some(batch) = rows.try_next().await? {
                 let of = Commits::of(&batch, file)?;
@@ -126,7 +127,7 @@ impl Plain {
                     (0..batch.num_rows()).map(|row| Some(snapshot.visible().shows(of.get(row)))).collect();
                 let batch = filter_record_batch(&stamped(&alike(&batch, file.table)?, &of)?, &shown)?;
                 let stamps = batch.column(batch.num_columns() - 1).as_primitive::<Int64Type>();
-                records::widen(&mut commits, stamps.iter().flatten().filter_map(|c| u64::try_from(c).ok()));
+                widen(&mut commits, stamps.iter().flatten().filter_map(|c| u64::try_from(c).ok()));
                 output.write(&batch).await?;
             }
         }

@@ -171,7 +171,7 @@ impl Task {
     #[must_use]
     pub fn what(&self) -> String {
         let nights = self.groups.iter().filter_map(|file| file.stats.night);
-        let nights = crate::ingest::range(nights.flat_map(|(a, b)| [a, b]));
+        let nights = crate::range::range(nights.flat_map(|(a, b)| [a, b]));
         let of = match nights {
             Some((from, to)) if from == to => format!(", night {}", Night(from)),
             Some((from, to)) => format!(", nights {} to {}", Night(from), Night(to)),

@@ -27,6 +27,7 @@ use crate::ingest::{TRIGGER, digest};
 use crate::log::{DataFile, FileStats, OwnTime};
 use crate::packets::ids_of;
 use crate::parts::read_rows;
+use crate::range::widen;
 use crate::rows::RowMap;
 use crate::snapshot::Snapshot;
 use crate::tables::{COMMIT, DIGEST, RIGHTS};
@@ -333,10 +334,4 @@ impl Stats {
         }
         self.told
     }
-}
-
-/// Widens a range by values.
-pub(super) fn widen<T: PartialOrd + Clone>(range: &mut Option<(T, T)>, values: impl Iterator<Item = T>) {
-    let ends = range.take().map(|(least, greatest)| [least, greatest]).into_iter().flatten();
-    *range = crate::ingest::range(ends.chain(values));
 }

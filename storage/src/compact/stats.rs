@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type};
 
-use super::records::widen;
 use crate::error::{Result, StorageError};
 use crate::log::FileStats;
 use crate::packets::ids_of;
+use crate::range::widen;
 use crate::tables::RIGHTS;
 
 /// Columns of which it is said that some row has no value.

@@ -200,7 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ingest::cell_of;
+    use crate::anchor::cell_of;
 
     fn place() -> impl Strategy<Value = (f64, f64)> {
         let odd = prop::sample::select(vec![-90.0, -89.999, -41.810_314_9, 0.0, 41.810_314_9, 89.999, 90.0]);

@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ingest::cell_of;
+use crate::anchor::cell_of;
 
 /// A row: its object, the place of its object, and its own position.
 type Row = (Option<i64>, Option<(f64, f64)>, Option<(f64, f64)>);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use noctuary_packet::apart::gzip::{self, Unpacked};
 use noctuary_packet::apart::{Anatomy, Apart, Cut, Fill, Hole, Part, Recipe, RecordKind, Runs, take_apart};
-use noctuary_packet::id::Id;
 use noctuary_packet::schema::NodeId;
 use noctuary_packet::survey::AlertKeys;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
@@ -14,6 +13,7 @@ use super::build::both;
 use super::pieces::Pieces;
 use super::resolve::Resolved;
 use super::stats;
+use crate::anchor::anchors;
 use crate::error::{Result, StorageError};
 
 /// Packets of one schema, taken apart.
@@ -131,19 +131,6 @@ fn stands_for(keys: &AlertKeys) -> u64 {
     }
 }
 
-/// Where packets lie: at the cell of the first packet of their object, which is hardly ever seen at the very same one
-/// again, or at their own.
-fn anchors(rows: &[StoredRow]) -> Vec<Option<i64>> {
-    let mut first: HashMap<&Id, Option<i64>> = HashMap::new();
-    let anchor = |row: &StoredRow| stats::cell(&row.accepted.keys);
-    rows.iter()
-        .map(|row| match &row.accepted.keys.object {
-            Some(object) => *first.entry(object).or_insert_with(|| anchor(row)),
-            None => anchor(row),
-        })
-        .collect()
-}
-
 /// Takes packets of one schema apart, on two threads if there is one `beside` this.
 ///
 /// Records come in the order of the sky: by the cell of the first alert of their object, then by object, then in the order
@@ -168,7 +155,8 @@ pub(super) fn take<'d>(resolved: &Resolved, rows: &'d [StoredRow], beside: bool)
         })
     });
 
-    let anchors = anchors(rows);
+    let keys = rows.iter().map(|row| &row.accepted.keys);
+    let anchors = anchors(keys.map(|keys| (keys.object.as_ref(), stats::cell(keys))));
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_cached_key(|at| (anchors[*at], rows[*at].accepted.keys.object.clone(), *at));
     let mut lists: Vec<Vec<Option<Runs>>> = vec![vec![None; anatomy.lists().len()]; rows.len()];

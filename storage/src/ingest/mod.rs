@@ -47,7 +47,6 @@ pub(crate) use records::digest;
 pub(crate) use retry::Retry;
 pub use source::Source;
 pub(crate) use source::id_of_file;
-pub(crate) use stats::{cell_of, range};
 pub(crate) use told::ledger_rows;
 
 use crate::log::Counts;

@@ -11,10 +11,10 @@ use super::apart::{Record, Records};
 use super::batch::StoredRow;
 use super::build::{ids, not_as_walked, portions};
 use super::resolve::Resolved;
-use super::stats;
 use crate::error::Result;
 use crate::files::{File, file, writer};
 use crate::log::{FileStats, OwnTime};
+use crate::range::range;
 use crate::tables::{record_keys, table_of};
 
 /// What tells a record from others of its object.
@@ -77,8 +77,8 @@ impl Records<'_> {
         let mut holders: Vec<usize> = self.rows.iter().map(|record| record.packet).collect();
         holders.dedup();
         let keys = || holders.iter().map(|at| &packets[*at].accepted.keys);
-        stats.object = stats::range(keys().filter_map(|k| k.object.clone()));
-        stats.healpix_29 = stats::range(holders.iter().filter_map(|at| anchors[*at]));
+        stats.object = range(keys().filter_map(|k| k.object.clone()));
+        stats.healpix_29 = range(holders.iter().filter_map(|at| anchors[*at]));
         if keys().any(|k| k.object.is_none()) {
             stats.with_nulls.push("_object".to_owned());
         }

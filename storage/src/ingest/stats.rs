@@ -6,33 +6,14 @@ use noctuary_packet::survey::AlertKeys;
 
 use super::batch::StoredRow;
 use super::resolve::Resolved;
+use crate::anchor::cell_of;
 use crate::log::FileStats;
+use crate::range::range;
 
 /// The HEALPix cell of a position: order 29, NESTED. `None` where there is no position on the sphere.
 pub(super) fn cell(keys: &AlertKeys) -> Option<i64> {
     let (ra, dec) = keys.position()?;
     cell_of(ra, dec)
-}
-
-/// The HEALPix cell of a place: order 29, NESTED. `None` if it is not on the sphere.
-pub(crate) fn cell_of(ra: f64, dec: f64) -> Option<i64> {
-    let on_the_sphere = (0.0..360.0).contains(&ra) && (-90.0..=90.0).contains(&dec);
-    let cell = on_the_sphere.then(|| cdshealpix::nested::get(29).hash(ra.to_radians(), dec.to_radians()))?;
-    i64::try_from(cell).ok()
-}
-
-/// Least and greatest of some values.
-pub(crate) fn range<T: PartialOrd + Clone>(values: impl Iterator<Item = T>) -> Option<(T, T)> {
-    values.fold(None, |range, value| {
-        Some(match range {
-            None => (value.clone(), value),
-            Some((least, greatest)) => {
-                let least = if value < least { value.clone() } else { least };
-                let greatest = if value > greatest { value } else { greatest };
-                (least, greatest)
-            }
-        })
-    })
 }
 
 pub(super) fn of(resolved: &Resolved, rows: &[StoredRow]) -> FileStats {

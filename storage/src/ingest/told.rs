@@ -10,10 +10,10 @@ use arrow::array::{
 use chrono::{DateTime, Utc};
 
 use super::batch::{RefusedRow, TallyKey};
-use super::stats;
 use crate::error::Result;
 use crate::files::{File, file, writer};
 use crate::log::{Counts, FileStats};
+use crate::range::range;
 use crate::tables::{Table, ledger_columns, quarantine_columns};
 
 /// The file of the ledger.
@@ -25,7 +25,7 @@ pub(super) fn ledger(tallies: &BTreeMap<TallyKey, Counts>, name: &str) -> Result
     let mut writer = writer(Table::Ledger, &rows.schema())?;
     writer.write(&rows)?;
     let mut stats = FileStats::default();
-    stats.night = stats::range(tallies.keys().filter_map(|k| k.night));
+    stats.night = range(tallies.keys().filter_map(|k| k.night));
     Ok(Some(file(Table::Ledger, None, name, None, tallies.len(), stats, writer.into_inner()?)))
 }
 

@@ -6,7 +6,7 @@
 
 mod columns;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,12 +20,14 @@ use noctuary_packet::survey::Survey;
 use object_store::{ObjectStoreExt, PutPayload};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::anchor::{anchors, cell_of};
 use crate::archive::Archive;
 use crate::error::{Result, StorageError};
 use crate::files::{file, writer};
-use crate::ingest::{cell_of, id_of_file, range};
+use crate::ingest::id_of_file;
 use crate::log::{Entry, FileStats, OwnTime, SourceId, SourceMove};
 use crate::meter::Meter;
+use crate::range::range;
 use crate::snapshot::Snapshot;
 use crate::tables::{Table, id_types, record_columns, record_keys};
 
@@ -243,15 +245,10 @@ fn in_sky_order(rows: &RecordBatch, target: &Target) -> Result<RecordBatch> {
     let key = object.as_ref().map(|c| arrow::compute::cast(c, &arrow::datatypes::DataType::Utf8)).transpose()?;
     let key = key.as_ref().and_then(|c| c.as_string_opt::<i32>());
     // All rows of an object lie where its first one does.
-    let mut anchors: HashMap<&str, Option<i64>> = HashMap::new();
-    let anchor: Vec<Option<i64>> = (0..rows.num_rows())
-        .map(|row| match key.filter(|key| key.is_valid(row)) {
-            Some(key) => *anchors.entry(key.value(row)).or_insert(cells[row]),
-            None => cells[row],
-        })
-        .collect();
+    let object_of = |row: usize| key.filter(|key| key.is_valid(row)).map(|key| key.value(row));
+    let anchor = anchors((0..rows.num_rows()).map(|row| (object_of(row), cells[row])));
     let mut order: Vec<usize> = (0..rows.num_rows()).collect();
-    order.sort_by_key(|row| (anchor[*row], key.filter(|k| k.is_valid(*row)).map(|k| k.value(*row)), *row));
+    order.sort_by_key(|row| (anchor[*row], object_of(*row), *row));
 
     let ids = id_types(&target.survey, &target.schema);
     let own = rows.schema();

@@ -5,6 +5,8 @@ use arrow::datatypes::{Float32Type, Float64Type};
 use noctuary_packet::survey::Survey;
 use serde::{Deserialize, Serialize};
 
+use crate::range::widen;
+
 /// The least and greatest time of the records of a file, in the count of their survey.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OwnTime {
@@ -27,23 +29,15 @@ impl OwnTime {
     pub(crate) fn see(told: &mut Option<Self>, survey: &Survey, rows: &RecordBatch) {
         let Some(name) = Self::column_of(survey) else { return };
         let Some(column) = rows.column_by_name(name) else { return };
-        let own = if let Some(times) = column.as_primitive_opt::<Float64Type>() {
-            ends(times.iter().flatten())
-        } else if let Some(times) = column.as_primitive_opt::<Float32Type>() {
-            ends(times.iter().flatten().map(f64::from))
-        } else {
+        let (double, single) = (column.as_primitive_opt::<Float64Type>(), column.as_primitive_opt::<Float32Type>());
+        if double.is_none() && single.is_none() {
             return;
-        };
+        }
+        let double = double.into_iter().flatten().flatten();
+        let single = single.into_iter().flatten().flatten().map(f64::from);
         let told = told.get_or_insert_with(|| Self { column: name.to_owned(), range: None });
-        told.range = ends(told.range.into_iter().chain(own).flat_map(<[f64; 2]>::from));
+        widen(&mut told.range, double.chain(single).filter(|time| !time.is_nan()));
     }
-}
-
-fn ends(times: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    times
-        .filter(|time| !time.is_nan())
-        .map(|time| (time, time))
-        .reduce(|(least, greatest), (time, _)| (least.min(time), greatest.max(time)))
 }
 
 #[cfg(test)]

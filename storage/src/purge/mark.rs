@@ -9,9 +9,10 @@ use object_store::{ObjectStoreExt, PutPayload};
 use crate::archive::Archive;
 use crate::error::Result;
 use crate::files::{file, writer};
-use crate::ingest::{TallyKey, ledger_rows, range};
+use crate::ingest::{TallyKey, ledger_rows};
 use crate::log::{Counts, DataFile, FileStats};
 use crate::paths;
+use crate::range::range;
 use crate::tables::{COMMIT, Table};
 
 /// The source that rows of the ledger name which no delivery brought.
