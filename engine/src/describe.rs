@@ -32,8 +32,17 @@ pub(crate) struct Described {
 
 /// The columns of a survey's alerts.
 pub(crate) fn alerts(columns: &AlertColumns) -> Vec<Described> {
-    let packets = Origin { schemas: &columns.schemas, records: vec![vec![NodeId::ROOT]; columns.schemas.len()] };
-    table(ALERTS, &alert_keys(columns.ids), packets.fields(&columns.places))
+    table(ALERTS, &alert_keys(columns.ids), packets(columns).fields(&columns.places))
+}
+
+/// One column of a survey's alerts; `None` if it has fields of its own.
+pub(crate) fn alert_column(columns: &AlertColumns, place: &Place) -> Option<Described> {
+    let Kind::Value(data_type) = &place.kind else { return None };
+    Some(packets(columns).leaf(place, &[&place.stored], place.name.clone(), data_type))
+}
+
+fn packets(columns: &AlertColumns) -> Origin<'_> {
+    Origin { schemas: &columns.schemas, records: vec![vec![NodeId::ROOT]; columns.schemas.len()] }
 }
 
 /// The columns of a survey's records of a kind.

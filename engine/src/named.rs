@@ -6,19 +6,22 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::datasource::{ViewTable, provider_as_source};
-use datafusion::logical_expr::{JoinType, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, JoinType, LogicalPlanBuilder, ident};
 use noctuary_packet::Columns;
 use noctuary_packet::survey::{NamedTable, RowsAre};
 use noctuary_storage::copies::{Each, RowsOf};
 use noctuary_storage::{Access, Snapshot};
 
 use crate::columns::AlertColumns;
-use crate::describe;
+use crate::describe::{self, Described};
 use crate::error::Result;
 use crate::objects::{Paths, View, of_records};
 use crate::reader::Readers;
 use crate::records::RecordColumns;
 use crate::table::FileTable;
+
+/// The object of a row, as the archive calls it in every table.
+const OBJECT: &str = "_object";
 
 /// What the tables of a survey are made of.
 pub(crate) struct Material<'a> {
@@ -38,6 +41,36 @@ impl Material<'_> {
     /// # Errors
     /// When DataFusion cannot make a plan of it, which would be a fault of this program.
     pub(crate) fn table(&self, named: &NamedTable) -> Result<Option<View>> {
+        let view = self.rows(named)?;
+        match (view, &named.object) {
+            (Some(view), Some(object)) => self.with_object(view, object).map(Some),
+            (view, _) => Ok(view),
+        }
+    }
+
+    /// The same with the object under the survey's name, unless it is there.
+    fn with_object(&self, mut view: View, name: &str) -> Result<View> {
+        let own = view.provider.schema();
+        if own.column_with_name(name).is_some() {
+            return Ok(view);
+        }
+        let selected = own.fields().iter().flat_map(|field| {
+            let of_object = (field.name() == OBJECT).then(|| ident(OBJECT).alias(name));
+            std::iter::once(ident(field.name())).chain(of_object)
+        });
+        let selected: Vec<Expr> = selected.collect();
+        let plan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::clone(&view.provider)), None)?;
+        view.provider = Arc::new(ViewTable::new(plan.project(selected)?.build()?, None));
+        if let Some((at, object)) = view.described.iter().enumerate().find(|(_, column)| column.column == OBJECT) {
+            let own = self.columns.places.iter().find(|place| place.name == name);
+            let told = own.and_then(|place| describe::alert_column(self.columns, place));
+            let described = told.unwrap_or_else(|| Described { column: name.to_owned(), ..object.clone() });
+            view.described.insert(at + 1, described);
+        }
+        Ok(view)
+    }
+
+    fn rows(&self, named: &NamedTable) -> Result<Option<View>> {
         let each =
             |of, key: &[String]| Each { key: key.iter().map(|path| Columns::path(path).into_owned()).collect(), of };
         let of = match named.rows {

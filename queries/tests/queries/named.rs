@@ -7,7 +7,7 @@ use crate::sent::data;
 use crate::support::{ask, empty, session_of, take};
 
 /// What holds of any archive of alerts of these two surveys, and the answer if it does.
-const HOLD: [(&str, &str); 16] = [
+const HOLD: [(&str, &str); 20] = [
     // Each once.
     (
         "SELECT count(*) FROM (SELECT 1 FROM DiaSource WHERE _object IS NOT NULL GROUP BY _object, diaSourceId HAVING count(*) > 1)",
@@ -31,6 +31,19 @@ const HOLD: [(&str, &str); 16] = [
     ("SELECT count(*) FROM lsst.objects o LEFT ANTI JOIN DiaObject d ON o.diaObjectId = d.diaObjectId", "0"),
     ("SELECT count(*) FROM ztf.alerts a LEFT ANTI JOIN candidates c ON a.candid = c.candid", "0"),
     ("SELECT count(*) FROM ztf.alerts a LEFT ANTI JOIN ztf.objects o ON a.objectId = o._object", "0"),
+    // The object has the survey's name too, where rows do not say it themselves.
+    ("SELECT count(*) FROM candidates c LEFT ANTI JOIN ztf.alerts a ON c.objectId = a.objectId", "0"),
+    ("SELECT count(*) FROM ztf.alerts a LEFT ANTI JOIN ztf.objects o ON a.objectId = o.objectId", "0"),
+    (
+        "SELECT count(DISTINCT objectId) FROM (SELECT objectId FROM prv_candidates WHERE objectId = 'ZTF21abiuvdk' \
+         UNION ALL SELECT objectId FROM fp_hists WHERE objectId IS NULL)",
+        "1",
+    ),
+    (
+        "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'ztf' AND column_name = 'objectId' \
+         AND table_name IN ('candidates', 'prv_candidates', 'fp_hists', 'objects') AND description IS NOT NULL",
+        "4",
+    ),
     // A trigger is there in its latest revision, and as such.
     (
         "SELECT count(*) FROM DiaSource d JOIN (SELECT _alert, max(_revision) AS last FROM lsst.alerts GROUP BY 1) l \

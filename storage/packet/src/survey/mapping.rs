@@ -236,6 +236,9 @@ pub struct NamedTable {
     /// is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
+    /// What the survey calls the object of a row, where the row itself does not say it: a column beside `_object`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
 }
 
 /// What the rows of a [`NamedTable`] are.
