@@ -13,7 +13,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{JoinType, LogicalPlanBuilder, ident};
 use noctuary_packet::survey::Survey;
 use noctuary_storage::tables::{ledger_columns, quarantine_columns, table_of};
-use noctuary_storage::{Access, Snapshot, Table};
+use noctuary_storage::{Access, Snapshot, StorageError, Table};
 
 use crate::apart::KINDS;
 use crate::columns::AlertColumns;
@@ -232,9 +232,9 @@ impl Tables {
     /// The tables as DataFusion wants them.
     pub(crate) fn catalog(self: &Arc<Self>) -> Result<Arc<dyn CatalogProvider>> {
         let told = self.schemas.get(ARCHIVE).and_then(|tables| tables.get("columns"));
-        let told = told.map(|entry| Arc::clone(&entry.provider));
+        let told = told.ok_or_else(|| StorageError::internal("there is no table of columns"))?;
         let catalog = self.own_schemas()?;
-        let information = Information::new(Arc::new(self.own_schemas()?), told);
+        let information = Information::new(Arc::new(self.own_schemas()?), Arc::clone(&told.provider));
         catalog.register_schema(INFORMATION_SCHEMA, Arc::new(information))?;
         Ok(Arc::new(catalog))
     }

@@ -26,12 +26,12 @@ const MORE: [&str; 2] = ["unit", "description"];
 pub(crate) struct Information {
     plain: InformationSchemaProvider,
     /// Unit and meaning of columns by their schema and table: `archive.columns`.
-    told: Option<Arc<dyn TableProvider>>,
+    told: Arc<dyn TableProvider>,
 }
 
 impl Information {
     /// Of a catalog, which is not to hold this itself.
-    pub(crate) fn new(catalog: Arc<dyn CatalogProvider>, told: Option<Arc<dyn TableProvider>>) -> Self {
+    pub(crate) fn new(catalog: Arc<dyn CatalogProvider>, told: Arc<dyn TableProvider>) -> Self {
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), catalog);
         Self { plain: InformationSchemaProvider::new(Arc::new(catalogs)), told }
@@ -63,9 +63,9 @@ impl SchemaProvider for Information {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        match (self.plain.table(name).await?, &self.told) {
-            (Some(columns), Some(told)) if name == COLUMNS => Self::columns(columns, told).map(Some),
-            (table, _) => Ok(table),
+        match self.plain.table(name).await? {
+            Some(columns) if name == COLUMNS => Self::columns(columns, &self.told).map(Some),
+            table => Ok(table),
         }
     }
 

@@ -21,7 +21,7 @@ use noctuary_storage::night::{Contents, Place, Span, Wanted, read};
 use noctuary_storage::{Archive, ErrorKind, StorageError};
 
 use super::Piece;
-use super::listed::{Begins, listed_places, places};
+use super::listed::{Begins, PLACE, listed_places, places};
 use super::request::{Request, Shape};
 use super::select::{Selection, columns, quoted, table};
 use super::tasks::Task;
@@ -52,7 +52,6 @@ const OF_TRIGGERS: [&str; 12] = [
     "_dec",
     "_rights",
 ];
-const OF_PLACES: [&str; 5] = ["_night", "_visit", "_detector", "_commit", "_seq"];
 
 /// Which columns are read, and what becomes of them.
 #[derive(Debug, Clone)]
@@ -92,7 +91,7 @@ impl Form {
         left_out.extend(without(&survey.records.forced, request.forced));
         let wanted = chosen(&request.fields, all.fields().iter().map(|f| f.name().as_str()), "column", &survey.name)?;
         let kept = |name: &str| match &wanted {
-            Some(wanted) => wanted.contains(name) || OF_PLACES.contains(&name),
+            Some(wanted) => wanted.contains(name) || PLACE.contains(&name),
             None => !left_out.iter().any(|column| column == name),
         };
         let mut fields: Vec<FieldRef> = all.fields().iter().filter(|field| kept(field.name())).cloned().collect();

@@ -33,11 +33,10 @@ pub(super) async fn listed(
     span: Span,
     after: Option<Place>,
 ) -> Result<(Vec<Listed>, Begins), EngineError> {
-    let sql = format!("SELECT {PLACE}, _mjd_tai, _bytes, _alert, _revision {}", selection.from(Some(span)));
     let mut found = Vec::new();
     let mut begins = Begins::new();
-    for batch in rows(session, &sql).await? {
-        let places = places(&batch)?;
+    for wanted in with_places(session, selection, span, &["_mjd_tai", "_bytes", "_alert", "_revision"]).await? {
+        let (places, batch) = wanted?;
         let times = batch.column(5).as_primitive::<Float64Type>();
         let lengths = batch.column(6).as_primitive::<Int64Type>();
         let revisions = batch.column(8).as_primitive::<Int32Type>();
@@ -66,11 +65,11 @@ pub(super) async fn listed_places(
     after: Option<Place>,
     timed: bool,
 ) -> Result<(Vec<Place>, Begins), EngineError> {
-    let time = if timed { ", _mjd_tai" } else { "" };
+    let time: &[&str] = if timed { &["_mjd_tai"] } else { &[] };
     let mut found = Vec::new();
     let mut begins = Begins::new();
-    for batch in rows(session, &format!("SELECT {PLACE}{time} {}", selection.from(Some(span)))).await? {
-        let places = places(&batch)?;
+    for wanted in with_places(session, selection, span, time).await? {
+        let (places, batch) = wanted?;
         if timed {
             note(&mut begins, &places, batch.column(5).as_primitive::<Float64Type>());
         }
@@ -81,7 +80,19 @@ pub(super) async fn listed_places(
 }
 
 /// The columns of a place.
-const PLACE: &str = "_night, _visit, _detector, _commit, _seq";
+pub(super) const PLACE: [&str; 5] = ["_night", "_visit", "_detector", "_commit", "_seq"];
+
+/// The places of what is wanted in some visits, and behind the columns of places some more, batch by batch.
+async fn with_places(
+    session: &Session,
+    selection: &Selection,
+    span: Span,
+    more: &[&str],
+) -> Result<impl Iterator<Item = Result<(Vec<Place>, RecordBatch), EngineError>>, EngineError> {
+    let columns = [&PLACE, more].concat().join(", ");
+    let batches = rows(session, &format!("SELECT {columns} {}", selection.from(Some(span)))).await?;
+    Ok(batches.into_iter().map(|batch| Ok((places(&batch)?, batch))))
+}
 
 fn note(begins: &mut Begins, places: &[Place], times: &Float64Array) {
     for (place, time) in places.iter().zip(times.values()) {

@@ -25,7 +25,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::BoxStream;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use noctuary_engine::{Engine, EngineError, ErrorKind, Session, SessionOptions};
 use noctuary_storage::night::{Place, Visit};
 use noctuary_storage::{Access, Archive, AsOf, Snapshot, StorageError, Table};
@@ -294,14 +294,9 @@ impl Replays {
             Ok(begun) => begun,
             Err(e) => return Err(while_read(&archive, &snapshot, e).await),
         };
-        let told = pieces.then(move |piece| {
+        let told = pieces.or_else(move |e| {
             let (archive, snapshot) = (archive.clone(), snapshot.clone());
-            async move {
-                match piece {
-                    Err(e) => Err(while_read(&archive, &snapshot, e).await),
-                    piece => piece,
-                }
-            }
+            async move { Err(while_read(&archive, &snapshot, e).await) }
         });
         Ok((schema, told.boxed()))
     }
