@@ -17,7 +17,7 @@ use crate::process::{self, Sample};
 use crate::questions::{self, Question, compare};
 use crate::report::{Report, Row, number};
 use crate::server::Server;
-use crate::workload::{FarStore, Flat, Input, Workload};
+use crate::workload::{FarStore, Flat, Input, Limits, Workload};
 use crate::{Failure, Options, corpus, peer};
 
 /// Questions that are asked of the survey's own table too.
@@ -166,12 +166,10 @@ impl<'w> Bench<'w> {
         let sources = runtime.block_on(size_of_sources(&self.archive))?;
         let index = self.archive.join("_index");
         let index = if index.is_dir() { corpus::size_of(&index)? } else { 0 };
-        let goal = self.workload.limits.as_ref().map_or_else(String::new, |limits| {
-            format!(" (goal: {}, {})", limits.disk_mib, told(mebi(sources) <= limits.disk_mib))
-        });
         Ok(format!(
-            "{} MiB of sources{goal} and {} MiB of their index; {} MiB as one sorted Parquet file with zstd 3",
+            "{} MiB of sources{} and {} MiB of their index; {} MiB as one sorted Parquet file with zstd 3",
             number(mebi(sources)),
+            self.held_against(|limits| limits.disk_mib, mebi(sources)),
             number(mebi(index)),
             number(mebi(corpus::size_of(sorted)?))
         ))
@@ -209,10 +207,24 @@ impl<'w> Bench<'w> {
 
     fn memory(&self) -> String {
         let most = mebi(self.most_memory.get());
-        let goal = self.workload.limits.as_ref().map_or_else(String::new, |limits| {
-            format!("; goal: {}, {}", limits.memory_mib, told(most <= limits.memory_mib))
-        });
-        format!("{} MiB at most in one process{goal}", number(most))
+        format!("{} MiB at most in one process{}", number(most), self.held_against(|limits| limits.memory_mib, most))
+    }
+
+    /// What a figure is to be at most, and whether it is.
+    fn held_against(&self, limit: fn(&Limits) -> f64, figure: f64) -> String {
+        let limit = self.workload.limits.as_ref().map(limit);
+        limit.map_or_else(String::new, |limit| format!(" (goal: {limit}, {})", told(figure <= limit)))
+    }
+
+    /// Runs a step that answers questions.
+    fn answered(&self, words: &[OsString]) -> Result<Sample, Failure> {
+        let sample = process::step(words)?;
+        self.took_memory(sample.peak_memory);
+        Ok(sample)
+    }
+
+    fn took_memory(&self, bytes: Option<u64>) {
+        self.most_memory.set(self.most_memory.get().max(bytes.unwrap_or_default()));
     }
 
     /// Some questions of the survey's own table, in which each source stands once: here the rows are the same.
@@ -242,6 +254,7 @@ impl<'w> Bench<'w> {
                 self.row(&format!("{}, over Flight", question.name), "asked of a server, all rows taken", "", &sample);
             report.row(row.cell("must ms", goal.to_string()).cell("goal", told(met).to_owned()));
         }
+        self.took_memory(process::peak_memory_of(&server.process()));
         Ok(())
     }
 
@@ -258,7 +271,7 @@ impl<'w> Bench<'w> {
             ] {
                 self.write(question)?;
                 let words = ["ask", "--how", how.word(), "--far", &wait];
-                let sample = process::step(&arguments(&words, &[self.archive.clone(), self.asked.clone()]))?;
+                let sample = self.answered(&arguments(&words, &[self.archive.clone(), self.asked.clone()]))?;
                 let most = |of: fn(&Counted) -> u64| sample.counted.iter().map(of).max().unwrap_or_default();
                 let rounds = most(|counted| counted.rounds);
                 let name = format!("{}, {wait} ms away, {state}", question.name);
@@ -313,10 +326,7 @@ impl<'w> Bench<'w> {
     /// Asks ours.
     pub fn ask(&self, question: &Question, how: How) -> Result<Sample, Failure> {
         self.write(question)?;
-        let sample =
-            process::step(&arguments(&["ask", "--how", how.word()], &[self.archive.clone(), self.asked.clone()]))?;
-        self.most_memory.set(self.most_memory.get().max(sample.peak_memory.unwrap_or_default()));
-        Ok(sample)
+        self.answered(&arguments(&["ask", "--how", how.word()], &[self.archive.clone(), self.asked.clone()]))
     }
 
     fn ask_peer(&self, peer: &Peer, question: &Question, how: How) -> Result<Sample, Failure> {
