@@ -147,20 +147,72 @@ fn a_pipe_has_each_visit_when_it_is_due() {
     assert!((times[each] - times[0]).as_secs_f64() > 3.0, "{times:?}");
 }
 
+/// The alerts of a replay.
+fn replayed(place: &Place, arguments: &[&str]) -> BTreeSet<String> {
+    let all = [&["replay", "--shape", "sources", "-o", "out.csv"], arguments].concat();
+    place.run(&all).ok();
+    let text = std::fs::read_to_string(place.path("out.csv")).unwrap();
+    text.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
+}
+
+/// The lines of an answer, without the names of its columns.
+fn answered(place: &Place, sql: &str) -> Vec<String> {
+    let done = place.run(&["sql", "-c", sql, "--format", "csv"]).ok();
+    done.out.lines().skip(1).map(str::to_owned).collect()
+}
+
+/// The alerts of which a condition is true.
+fn alerts_where(place: &Place, condition: &str) -> BTreeSet<String> {
+    answered(place, &format!("SELECT _alert FROM lsst.alerts WHERE {condition}")).into_iter().collect()
+}
+
+#[test]
+fn regions_times_and_visits_are_those_of_sql() {
+    let (place, packets) = Place::with_packets();
+    let middle = answered(&place, "SELECT median(_ra), median(_dec), median(_mjd_tai) FROM lsst.alerts").remove(0);
+    let [ra, dec, mjd] = middle.split(',').map(|n| n.parse::<f64>().unwrap()).collect::<Vec<_>>()[..] else {
+        panic!("{middle}")
+    };
+    let visits = answered(&place, "SELECT DISTINCT _visit FROM lsst.alerts ORDER BY 1");
+    let time = answered(&place, &format!("SELECT date_trunc('second', mjd_tai_to_utc({mjd}))")).remove(0);
+    let time = format!("{}Z", time.trim_end_matches('Z'));
+    let cells = answered(
+        &place,
+        "SELECT string_agg(DISTINCT CAST(healpix(8, _ra, _dec) AS TEXT), ' ') FROM lsst.alerts WHERE _visit % 2 = 0",
+    );
+    let moc = format!("8/{}", cells[0].trim_matches('"').replace(' ', " 8/"));
+    place.write("map.moc", &moc);
+    let wide = |n: f64| (n - 0.9, n + 0.9);
+    let ((west, east), (south, north)) = (wide(ra), wide(dec));
+    let corners = format!("{west},{south},{east},{south},{ra},{north}");
+    let cases: [(&[&str], String); 8] = [
+        (&["--cone", &format!("{ra},{dec},0.9")], format!("cone(_ra, _dec, {ra}, {dec}, 0.9)")),
+        (
+            &["--box", &format!("{west},{ra},{south},{north}")],
+            format!("in_box(_ra, _dec, {west}, {ra}, {south}, {north})"),
+        ),
+        (&["--polygon", &corners], format!("in_polygon(_ra, _dec, {corners})")),
+        (&["--moc", "map.moc"], format!("in_moc(_ra, _dec, '{moc}')")),
+        (&["--from", &time], format!("_mjd_tai >= utc_to_mjd_tai(TIMESTAMP '{time}')")),
+        (&["--to", &time], format!("_mjd_tai < utc_to_mjd_tai(TIMESTAMP '{time}')")),
+        (&["--from", &mjd.to_string(), "--box", "0,360,-90,90"], format!("_mjd_tai >= {mjd}")),
+        (
+            &["--from-visit", &visits[1], "--to-visit", &visits[3]],
+            format!("_visit BETWEEN {} AND {}", visits[1], visits[3]),
+        ),
+    ];
+    for (arguments, condition) in cases {
+        let expected = alerts_where(&place, &condition);
+        assert!(!expected.is_empty() && expected.len() < packets.len(), "{condition}: {}", expected.len());
+        assert_eq!(replayed(&place, arguments), expected, "{arguments:?}");
+    }
+}
+
 #[test]
 fn what_is_chosen_is_what_comes() {
     let (place, packets) = Place::with_packets();
-    let ids = |arguments: &[&str]| -> BTreeSet<String> {
-        let all = [&["replay", "--shape", "sources", "-o", "out.csv"], arguments].concat();
-        place.run(&all).ok();
-        let text = std::fs::read_to_string(place.path("out.csv")).unwrap();
-        text.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
-    };
-    let of = |sql: &str| -> BTreeSet<String> {
-        let done =
-            place.run(&["sql", "-c", &format!("SELECT _alert FROM lsst.alerts WHERE {sql}"), "--format", "csv"]).ok();
-        done.out.lines().skip(1).map(str::to_owned).collect()
-    };
+    let ids = |arguments: &[&str]| replayed(&place, arguments);
+    let of = |sql: &str| alerts_where(&place, sql);
     assert_eq!(ids(&[]).len(), packets.len());
     assert_eq!(ids(&["--where", "diaSource.snr > 8"]), of("diaSource.snr > 8"));
     let objects: BTreeMap<i64, usize> =
