@@ -9,6 +9,8 @@ import signal
 import subprocess
 
 import pytest
+import real
+from server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -57,3 +59,16 @@ def address(program, archive):
     yield line.removeprefix("listening on ").strip()
     server.send_signal(signal.SIGTERM)
     assert server.wait(timeout=30) == 0, "the server does not stop when it is told to"
+
+
+@pytest.fixture(scope="session")
+def real_address(program, tmp_path_factory):
+    """A server of all real packets, broken ones not among them."""
+    archive = str(tmp_path_factory.mktemp("real"))
+    folders = [str(real.DATA / folder) for folder in real.FRAMES + real.CONTAINERS]
+    bare = ["--schema", "lsst 9.0", str(real.DATA / real.DATUMS)]
+    for sources in (folders, bare):
+        subprocess.run([program, "ingest", *sources, "--archive", archive], check=True, capture_output=True)
+    server = Server(program, archive)
+    yield server.address
+    server.stop(signal.SIGTERM)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 
 import adbc_driver_flightsql.dbapi as flightsql
 import adbc_driver_manager
@@ -13,6 +14,7 @@ import pyarrow
 import pyarrow.flight
 import pyarrow.parquet
 import pytest
+from server import Server
 
 
 @pytest.fixture
@@ -167,3 +169,24 @@ def test_parquet_of_the_command_line(ask, ids, tmp_path):
     path = tmp_path / "alerts.parquet"
     ask("sql", "-c", "SELECT diaSourceId, diaSource, prvDiaSources FROM lsst.alerts ORDER BY 1", "-o", str(path))
     assert pyarrow.parquet.read_table(path).column("diaSourceId").to_pylist() == ids
+
+
+PAIRS = "(SELECT unnest(range(0, 3000)) AS a) CROSS JOIN (SELECT unnest(range(0, 3000)) AS b)"
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "asked"),
+    [("--deadline", "500ms", f"sum(sin(a * b) * cos(a + b)) FROM {PAIRS} CROSS JOIN (SELECT unnest(range(0, 3000)) AS c)"),
+     ("--memory", "24MiB", f"cardinality(array_agg(a * b)) FROM {PAIRS}")],
+)
+def test_what_takes_too_much_is_told_so_and_gives_it_back(program, archive, limit, value, asked):
+    server = Server(program, archive, limit, value)
+    try:
+        with flightsql.connect(server.address, autocommit=True) as connection:
+            for _ in range(3):
+                with pytest.raises(adbc_driver_manager.Error, match=limit) as error:
+                    fetch(connection, f"SELECT {asked}")
+                assert "ResourceExhausted" in str(error.value)
+                assert fetch(connection, "SELECT count(*) AS n FROM lsst.alerts")["n"].to_pylist() == [3_000]
+    finally:
+        server.stop(signal.SIGTERM)
