@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -72,7 +72,11 @@ impl Planned {
             }
             other => other,
         };
-        self.optimized = Some(narrow(optimized?)?);
+        let optimized = narrow(optimized?)?;
+        if self.schema.fields().iter().any(|field| holds_decimals(field.data_type())) {
+            self.schema = with_types_of(&self.schema, &optimized)?;
+        }
+        self.optimized = Some(optimized);
         Ok(())
     }
 
@@ -202,6 +206,23 @@ fn titled(columns: &DFSchema, titles: &Titles) -> SchemaRef {
         _ => Arc::clone(field),
     };
     Arc::new(Schema::new(fields.iter().map(title).collect::<Vec<_>>()))
+}
+
+fn holds_decimals(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item) => holds_decimals(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| holds_decimals(field.data_type())),
+        own => own.is_decimal(),
+    }
+}
+
+/// Columns with the types that they will come in. Analysis puts a cast around the digits that `round` is to leave, and how
+/// many a decimal has is known only when that is a literal again; plans keep what they knew before.
+fn with_types_of(columns: &Schema, optimized: &LogicalPlan) -> Result<SchemaRef> {
+    let known = optimized.clone().transform_up(|node| node.recompute_schema().map(Transformed::yes))?.data;
+    let typed = columns.fields().iter().zip(known.schema().fields());
+    let typed = typed.map(|(own, known)| own.as_ref().clone().with_data_type(known.data_type().clone()));
+    Ok(Arc::new(Schema::new(typed.collect::<Vec<_>>())))
 }
 
 fn announced(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {

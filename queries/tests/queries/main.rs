@@ -18,6 +18,7 @@ mod plain;
 mod regions;
 mod relations;
 mod replay;
+mod rubin;
 mod science;
 #[path = "../../../storage/packet/tests/packet/sent.rs"]
 #[allow(dead_code, reason = "the reader of real packets is shared with the tests of packets")]

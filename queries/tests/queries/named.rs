@@ -1,8 +1,10 @@
 //! Tables under the surveys' own names, over real packets: one row of each, and that of the latest packet.
 
+use noctuary_packet::schema::known_lsst;
 use noctuary_storage::compact::{Policy, compact};
 use noctuary_storage::{Archive, Meter};
 
+use crate::make::{datum, framed};
 use crate::sent::data;
 use crate::support::{ask, empty, session_of, take};
 
@@ -95,4 +97,34 @@ async fn every_source_and_object_is_there_once() {
     let policy = Policy { now: true, ..Policy::of(chrono::NaiveDate::MAX) };
     compact(&archive, &policy, &Meter::default()).await.unwrap();
     assert_eq!(holds(&archive, "merged").await, committed);
+}
+
+/// No packet that was sent so far has one: schemas before 8 do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_the_solar_system_is_what_its_latest_alert_says() {
+    let schema = known_lsst("7.4").unwrap();
+    let packet = |id: i64, mjd: f64, body: i64, seen: i64| {
+        let values = [
+            ("alertId", id.into()),
+            ("diaSource.diaSourceId", id.into()),
+            ("diaSource.visit", id.into()),
+            ("diaSource.midpointMjdTai", mjd.into()),
+            ("diaSource.ra", 10.0.into()),
+            ("diaSource.dec", 2.0.into()),
+            ("ssObject.ssObjectId", body.into()),
+            ("ssObject.numObs", seen.into()),
+        ];
+        framed(704, &datum(&schema, &values))
+    };
+    let archive = empty().await;
+    for (name, packets) in [
+        ("first", vec![packet(1, 61_002.0, 7, 12), packet(2, 61_000.0, 8, 3)]),
+        // It came later, and was seen earlier.
+        ("second", vec![packet(3, 61_001.0, 7, 11), packet(4, 61_003.0, 8, 4)]),
+    ] {
+        take(&archive, vec![noctuary_storage::ingest::Source::packets(name, Box::new(packets.into_iter()))]).await;
+    }
+    let session = session_of(archive).await;
+    let bodies = ask(&session, "SELECT ssObjectId, numObs, _alert FROM lsst.SSObject ORDER BY 1").await;
+    assert_eq!(bodies, [["7", "12", "1"], ["8", "4", "4"]]);
 }

@@ -44,9 +44,14 @@ pub async fn session_of(archive: Archive) -> Session {
 pub async fn ask(session: &Session, sql: &str) -> Vec<Vec<String>> {
     let planned = session.plan(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
     let batches: Vec<RecordBatch> = planned.execute().await.unwrap().try_collect().await.unwrap();
+    text(&batches)
+}
+
+/// Rows as text, null as `-`.
+pub fn text(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     let options = FormatOptions::new().with_null("-");
     let mut out = Vec::new();
-    for batch in &batches {
+    for batch in batches {
         let columns: Vec<_> =
             batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
         out.extend((0..batch.num_rows()).map(|row| columns.iter().map(|c| c.value(row).to_string()).collect()));
