@@ -132,6 +132,8 @@ fn what_cannot_be_asked_is_told_with_what_can() {
     cone(&["ra=1", "ra=2", "dec=2"]).warns("ra is given twice");
     cone(&["ra"]).warns("NAME=VALUE");
     place.run(&["ask", "light_curves", "--param", "objects=@nowhere.txt"]).ends(1).warns("nowhere.txt");
+    place.write("bad.txt", "1\n2, two\n");
+    place.run(&["ask", "light_curves", "--param", "objects=@bad.txt"]).ends(2).warns("\"two\" in line 2, column 4");
     place.run(&["ask", "alerts_per_night", "--param", "night=1"]).ends(2).warns("it has none");
     place.run(&["ask", "--format", "csv"]).ends(2).warns("there is no question");
     place.run(&["ask", "--param", "ra=1"]).ends(2);

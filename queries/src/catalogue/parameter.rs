@@ -102,6 +102,9 @@ impl Parameter {
                 return Err(wrong());
             }
         }
+        if let (Kind::Ids, Some((line, column, id))) = (self.kind, wrong_id(value)) {
+            return Err(Refusal::WrongId { name: self.name.clone(), wanted: self.wanted(), line, column, id });
+        }
         literal(self.kind, value).ok_or_else(wrong)
     }
 
@@ -138,11 +141,32 @@ fn literal(kind: Kind, value: &str) -> Option<String> {
         Kind::Text => Some(format!("'{}'", value.replace('\'', "''"))),
         Kind::Date => trimmed.parse::<Night>().ok().map(|night| format!("DATE '{night}'")),
         Kind::Ids => {
-            let ids = trimmed.split(|c: char| c == ',' || c.is_whitespace()).filter(|id| !id.is_empty());
-            let ids: Option<Vec<String>> = ids.map(|id| id.parse::<i64>().ok().map(|id| id.to_string())).collect();
+            let ids: Option<Vec<String>> = words(trimmed)
+                .filter(|id| !id.is_empty())
+                .map(|id| id.parse::<i64>().ok().map(|id| id.to_string()))
+                .collect();
             ids.filter(|ids| !ids.is_empty()).map(|ids| format!("({})", ids.join(", ")))
         }
     }
+}
+
+/// What stands between the separators of a list, which are one character each.
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split(|c: char| c == ',' || c.is_whitespace())
+}
+
+/// Line, column and text of the first word of a list that is no id; lines and characters count from 1.
+fn wrong_id(list: &str) -> Option<(usize, usize, String)> {
+    for (line, text) in list.lines().enumerate() {
+        let mut column = 1;
+        for word in words(text) {
+            if !word.is_empty() && word.parse::<i64>().is_err() {
+                return Some((line + 1, column, shortened(word)));
+            }
+            column += word.chars().count() + 1;
+        }
+    }
+    None
 }
 
 fn shortened(value: &str) -> String {
@@ -189,6 +213,20 @@ pub enum Refusal {
         wanted: String,
         /// What was given.
         value: String,
+    },
+    /// A list has something else among its ids.
+    #[error("{name} has to be {wanted}, and {id:?} in line {line}, column {column} is none")]
+    WrongId {
+        /// The parameter.
+        name: String,
+        /// What the list is to hold.
+        wanted: String,
+        /// From 1.
+        line: usize,
+        /// Characters, from 1.
+        column: usize,
+        /// What stands there.
+        id: String,
     },
 }
 

@@ -90,6 +90,8 @@ fn values_that_do_not_do_are_refused_with_what_would() {
         ("n", "99999999999999999999", "a whole number"),
         ("day", "2026-13-01", "a date such as 2026-04-07"),
         ("objects", "1, x", "ids, which are whole numbers"),
+        ("objects", "1, x", "\"x\" in line 1, column 4 is none"),
+        ("objects", "12\n34\r\n\n 5,6 7,8e3 x\n", "\"8e3\" in line 4, column 8 is none"),
         ("objects", " , ", "ids, which are whole numbers"),
     ] {
         let error = refused(&[(name, value)]);
