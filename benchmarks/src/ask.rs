@@ -48,15 +48,15 @@ impl How {
     }
 }
 
-/// Loads files as past sources.
-pub async fn take_in(archive: &Path, files: &[PathBuf]) -> Result<Sample, Failure> {
+/// Loads files as past sources, by the usual commits or each in one.
+pub async fn take_in(archive: &Path, files: &[PathBuf], whole: bool) -> Result<Sample, Failure> {
     let options = LoadOptions {
         survey: "lsst".into(),
         table: Table::Sources,
         columns: [].into(),
         rights: None,
         schema: None,
-        commit_rows: COMMIT_ROWS,
+        commit_rows: if whole { u64::MAX } else { COMMIT_ROWS },
     };
     let watch = Watch::start();
     let archive = Archive::open_or_create(Location::folder(archive)?).await?;

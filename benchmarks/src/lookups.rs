@@ -91,7 +91,7 @@ pub fn run(workload: &Workload, options: &Options) -> Result<Report, Failure> {
         bench.far(&mut report, far)?;
     }
     eprintln!("  loading {} commits", hot.len());
-    bench.load(&hot)?;
+    bench.load(&["load"], &hot)?;
     for peer in &mut bench.peers {
         peer.add(&hot)?;
     }
@@ -141,24 +141,24 @@ impl<'w> Bench<'w> {
             most_memory: Cell::default(),
         };
         eprintln!("  loading");
-        let loaded = bench.load(&bench.nights)?;
+        let loaded = bench.load(&["load"], &bench.nights)?;
         eprintln!("  merging");
         let merged = process::step(&arguments(&["compact"], std::slice::from_ref(&bench.archive)))?;
         bench.took = [loaded, merged];
         Ok(bench)
     }
 
-    fn load(&self, files: &[PathBuf]) -> Result<Sample, Failure> {
+    fn load(&self, how: &[&str], files: &[PathBuf]) -> Result<Sample, Failure> {
         let mut paths = vec![self.archive.clone()];
         paths.extend(files.iter().cloned());
-        process::step(&arguments(&["load"], &paths))
+        process::step(&arguments(how, &paths))
     }
 
-    /// From now on asks another archive of the same rows, which lie in files of their nights, with commits behind them.
+    /// From now on asks another archive of the same rows, which lie in one file for each night, with commits behind them.
     fn by_night(&mut self, hot: &[PathBuf]) -> Result<(), Failure> {
         self.archive = self.archive.with_file_name("archive-of-nights");
-        self.load(&self.nights)?;
-        self.load(hot).map(drop)
+        self.load(&["load", "--whole"], &self.nights)?;
+        self.load(&["load"], hot).map(drop)
     }
 
     fn on_disk(&self, sorted: &Path) -> Result<String, Failure> {

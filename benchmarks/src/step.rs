@@ -128,6 +128,9 @@ pub enum Step {
         archive: PathBuf,
         /// Parquet files.
         files: Vec<PathBuf>,
+        /// Each in one commit, however many rows it has.
+        #[arg(long)]
+        whole: bool,
     },
     /// Asks questions.
     Ask {
@@ -182,7 +185,7 @@ pub fn run(step: &Step) -> Result<(), Failure> {
         })?,
         Step::Decode { runs, sources } => repeat(*runs, sources, decode)?,
         Step::Get { archive, ids, reopen, warm } => get(archive, ids, *reopen, *warm)?,
-        Step::Load { archive, files } => runtime()?.block_on(ask::take_in(archive, files))?,
+        Step::Load { archive, files, whole } => runtime()?.block_on(ask::take_in(archive, files, *whole))?,
         Step::Ask { archive, questions, how, far: None } => runtime()?.block_on(ask::ask(archive, questions, *how))?,
         Step::Ask { archive, questions, how, far: Some(far) } => {
             runtime()?.block_on(ask::ask_far(archive, questions, *how, Duration::from_millis(*far)))?
