@@ -1,7 +1,9 @@
 //! How the files of a table are read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::datatypes::{FieldRef, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
@@ -10,6 +12,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
@@ -106,18 +109,20 @@ impl FileTable {
         counted: bool,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all = self.read.table_schema();
         let options = TableParquetOptions {
             global: state.config_options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        let mut source = ParquetSource::new(self.read.clone())
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
         let conditions = choice.into_iter().flat_map(|choice| &choice.conditions);
         let hints = self.ids.map(|ids| conditions.filter_map(|c| hint(c, ids)).collect::<Vec<_>>());
-        if let Some(hint) = hints.into_iter().flatten().reduce(Expr::and) {
-            let schema = DFSchema::try_from(Arc::clone(all))?;
+        let hint = hints.into_iter().flatten().reduce(Expr::and);
+        let (read, columns) = self.only(&columns, hint.as_ref())?;
+        let all = Arc::clone(read.table_schema());
+        let mut source = ParquetSource::new(read)
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::clone(&self.readers) as _);
+        if let Some(hint) = hint {
+            let schema = DFSchema::try_from(Arc::clone(&all))?;
             source = source.with_predicate(state.create_physical_expr(hint, &schema)?);
         }
         let rows = if counted {
@@ -125,7 +130,7 @@ impl FileTable {
         } else {
             Precision::Absent
         };
-        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(all) };
+        let statistics = Statistics { num_rows: rows, ..Statistics::new_unknown(&all) };
         let partitioned = files.iter().map(|(number, file)| {
             let rows = choice.and_then(|choice| choice.rows.get(*number)).and_then(Option::as_ref);
             self.partitioned(*number, file, rows)
@@ -139,6 +144,29 @@ impl FileTable {
             .with_expr_adapter(Some(Arc::clone(&self.adapters) as _))
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// The table with these columns and those of a hint, and where the former are in it: a plan takes time for each column
+    /// of its tables, read or not, and surveys have hundreds.
+    fn only(&self, columns: &[usize], hint: Option<&Expr>) -> Result<(TableSchema, Vec<usize>)> {
+        let own = self.read.file_schema();
+        let width = own.fields().len();
+        let mut kept: BTreeSet<usize> = columns.iter().copied().filter(|column| *column < width).collect();
+        let named = hint.into_iter().flat_map(Expr::column_refs).map(|column| column.name.as_str());
+        for name in named.chain(self.hidden.iter().map(|field| field.name().as_str())) {
+            kept.insert(own.index_of(name)?);
+        }
+        let place = |column: &usize| match kept.iter().position(|own| own == column) {
+            Some(place) => place,
+            // Behind the columns of files stand those that are one value for all rows of a file.
+            None => column - width + kept.len(),
+        };
+        let places = columns.iter().map(place).collect();
+        let fields: Vec<FieldRef> = kept.iter().filter_map(|at| own.fields().get(*at)).cloned().collect();
+        let schema = TableSchema::builder(Arc::new(Schema::new(fields)))
+            .with_table_partition_cols(self.read.table_partition_cols().clone())
+            .build();
+        Ok((schema, places))
     }
 
     /// What is known of all rows of a file: the commit that brought them, if it is one, and the file's number.
