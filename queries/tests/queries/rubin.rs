@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use datafusion::common::TableReference;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::TableReference;
 use futures::TryStreamExt;
 
 use crate::sent::data;

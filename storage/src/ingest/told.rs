@@ -24,8 +24,7 @@ pub(super) fn ledger(tallies: &BTreeMap<TallyKey, Counts>, name: &str) -> Result
     let rows = ledger_rows(&tallies.iter().collect::<Vec<_>>())?;
     let mut writer = writer(Table::Ledger, &rows.schema())?;
     writer.write(&rows)?;
-    let mut stats = FileStats::default();
-    stats.night = range(tallies.keys().filter_map(|k| k.night));
+    let stats = FileStats { night: range(tallies.keys().filter_map(|k| k.night)), ..FileStats::default() };
     Ok(Some(file(Table::Ledger, None, name, None, tallies.len(), stats, writer.into_inner()?)))
 }
 
