@@ -102,10 +102,12 @@ impl Parameter {
                 return Err(wrong());
             }
         }
-        if let (Kind::Ids, Some((line, column, id))) = (self.kind, wrong_id(value)) {
-            return Err(Refusal::WrongId { name: self.name.clone(), wanted: self.wanted(), line, column, id });
-        }
-        literal(self.kind, value).ok_or_else(wrong)
+        literal(self.kind, value).ok_or_else(|| match wrong_id(value) {
+            Some((line, column, id)) if self.kind == Kind::Ids => {
+                Refusal::WrongId { name: self.name.clone(), wanted: self.wanted(), line, column, id }
+            }
+            _ => wrong(),
+        })
     }
 
     /// Checks that a range is one of numbers, and that the default is in it.
