@@ -147,7 +147,8 @@ impl FileTable {
     }
 
     /// The table with these columns and those of a hint, and where the former are in it: a plan takes time for each column
-    /// of its tables, read or not, and surveys have hundreds.
+    /// of its tables, read or not, and surveys have hundreds. Columns that no question sees stay, since they are what keeps
+    /// a file from having the very columns of its table.
     fn only(&self, columns: &[usize], hint: Option<&Expr>) -> Result<(TableSchema, Vec<usize>)> {
         let own = self.read.file_schema();
         let width = own.fields().len();
